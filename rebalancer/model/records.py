@@ -1,0 +1,220 @@
+"""What a run leaves behind, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.flags import ErrorFlag, LatchedFlag, TradingState
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.orders import ApprovedOrder, Fill, PlanLine, RefusedOrder, WorkingOrder
+from rebalancer.model.signals import Signal
+
+SCHEMA = 1
+"""Version of every state file this program writes."""
+
+
+class Mode(StrEnum):
+    """The four ways to run the same hour."""
+
+    LIVE = "live"
+    DRY_RUN = "dry-run"
+    PAPER = "paper"
+    REPLAY = "replay"
+
+
+class Outcome(StrEnum):
+    """How a run ended: all steps done, nothing sent on purpose, or broken off by an error."""
+
+    FINISHED = "finished"
+    HALTED = "halted"
+    FAILED = "failed"
+
+
+class EntryKind(StrEnum):
+    """What a line of `fills.jsonl` adds to the books."""
+
+    FILL = "fill"
+    COMMISSION = "commission"
+    CORRECTION = "correction"
+    BUST = "bust"
+    ADOPTION = "adoption"
+    ADJUSTMENT = "adjustment"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of `fills.jsonl`, the append-only truth about executions.
+
+    FILL books `fill`; COMMISSION completes the fill of the same `exec_id`; CORRECTION
+    replaces the execution it corrects (`replaces`); BUST removes it. ADOPTION and ADJUSTMENT
+    book a holding that no execution of ours explains. `decision_price` is the reference
+    price of the plan that wanted the trade (None when nobody here wanted it).
+    """
+
+    kind: EntryKind
+    slot: datetime
+    fill: Fill
+    decision_price: Decimal | None = None
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRecord:
+    """One row of `trades.csv`: one execution as it stands after corrections."""
+
+    exec_id: str
+    at: datetime
+    slot: datetime
+    instrument: InstrumentId
+    side: str
+    quantity: Decimal
+    price: Decimal
+    currency: str
+    commission: Decimal | None
+    commission_currency: str
+    reference: str
+    decision_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalFlow:
+    """Money that came from or went to the outside; positive came in. In `currency`."""
+
+    at: datetime
+    amount: Decimal
+    currency: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """One row of `equity.csv`. Amounts in base currency; leverage and drawdown fractions.
+
+    `gross_leverage` = gross position value / net liquidation; `profit_since_start` excludes
+    external flows; `drawdown` is from the high-water mark, zero or positive.
+    """
+
+    slot: datetime
+    session: date
+    net_liquidation: Decimal
+    cash_base: Decimal
+    gross_leverage: Decimal
+    net_leverage: Decimal
+    profit_since_last: Decimal
+    profit_since_start: Decimal
+    drawdown: Decimal
+    orders: int
+    fills: int
+    turnover: Decimal
+    state: TradingState
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is remembered from run to run (`breakers.json`).
+
+    `accepted_net_liquidation` is the last value that passed the books (a halted run never
+    moves it). `sleeve_lots` is each sleeve's last accepted target in units, for the runs in
+    which its signal is missing. `expected` is the book's own position list. `due` remembers
+    what was already sent or committed ("mail:start" -> "2020-03-02").
+    """
+
+    schema: int = SCHEMA
+    state: TradingState = TradingState.ACTIVE
+    state_reason: str = ""
+    accepted_net_liquidation: Decimal | None = None
+    accepted_at: datetime | None = None
+    start_net_liquidation: Decimal | None = None
+    high_water_mark: Decimal | None = None
+    session: date | None = None
+    orders_in_session: int = 0
+    turnover_in_session: Decimal = Decimal(0)
+    session_start_net_liquidation: Decimal | None = None
+    failed_runs: int = 0
+    latched: tuple[LatchedFlag, ...] = ()
+    adopted: bool = False
+    sleeve_lots: Mapping[str, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
+    accepted_cash: Mapping[str, Decimal] = field(default_factory=dict)
+    contracts: Mapping[InstrumentId, str] = field(default_factory=dict)
+    due: Mapping[str, str] = field(default_factory=dict)
+    alerts: Mapping[str, str] = field(default_factory=dict)
+    """Troubles already mailed (flag code and subject) and since when, so that they are not again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BandCost:
+    """What one no-trade band rule is expected to cost a year on this venue's fees.
+
+    `cost_bps` of sizing capital a year, positive = cost; `orders` a year.
+    """
+
+    rule: str
+    cost_bps: float
+    orders: float
+    turnover: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Everything one hour did; the same inputs and seed give the same bytes.
+
+    None or empty: the run did not get that far (`reached` is the last step it entered).
+    `positions_expected` is what the books say after the run.
+    """
+
+    schema: int
+    portfolio: str
+    slot: datetime
+    attempt: int
+    mode: Mode
+    session: date | None
+    outcome: Outcome
+    exit_code: int
+    reached: int
+    now: datetime
+    before: AccountSnapshot | None = None
+    after: AccountSnapshot | None = None
+    signals: tuple[Signal, ...] = ()
+    lines: tuple[PlanLine, ...] = ()
+    band_costs: tuple[BandCost, ...] = ()
+    approved: tuple[ApprovedOrder, ...] = ()
+    refused: tuple[RefusedOrder, ...] = ()
+    cancelled: tuple[WorkingOrder, ...] = ()
+    orders: tuple[WorkingOrder, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    flags: tuple[ErrorFlag, ...] = ()
+    unmanaged: tuple[InstrumentId, ...] = ()
+    positions_expected: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    entries: int = 0
+    """How many lines `fills.jsonl` had after this run."""
+    equity: EquityPoint | None = None
+    standing: Standing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a mail."""
+
+    name: str
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail before it is sent. `html` refers to `images` by `cid:<name>`.
+
+    `key` names what is owed ("mail:start:2020-03-02"): the same key is one mail.
+    """
+
+    key: str
+    subject: str
+    text: str
+    html: str
+    images: tuple[Attachment, ...] = ()
+    attachments: tuple[Attachment, ...] = ()

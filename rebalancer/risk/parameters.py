@@ -1,0 +1,53 @@
+"""The limits an owner may set; the defaults are safe for a small account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What no approved set of orders may exceed.
+
+    `max_order_notional`, `max_position_notional`: base currency, None = no bound. Weights
+    and leverages are fractions of net liquidation. `max_participation` is the largest part
+    of an average session's volume one order may be; where the venue gives no volume the
+    gate refuses unless `allow_unknown_volume`. `price_collar` bounds |limit / last close - 1|.
+    `quote_max_age_seconds` bounds a quote's age. Turnover is traded notional of a session
+    over net liquidation. Breakers: `daily_loss` and `drawdown` as fractions (0.1 = 10 %),
+    `net_liquidation_jump` between two runs, `breaks_to_halt` many broken books HALT.
+    """
+
+    max_order_notional: Annotated[Decimal, Gt(0)] | None = None
+    max_order_weight: Annotated[Decimal, Gt(0), Le(10)] = Decimal("0.25")
+    max_position_weight: Annotated[Decimal, Gt(0), Le(10)] = Decimal("0.35")
+    max_position_notional: Annotated[Decimal, Gt(0)] | None = None
+    max_gross_leverage: Annotated[Decimal, Gt(0), Le(20)] = Decimal("1.05")
+    max_net_leverage: Annotated[Decimal, Gt(0), Le(20)] = Decimal("1.05")
+    max_orders_per_run: Annotated[int, Ge(1)] = 100
+    max_orders_per_session: Annotated[int, Ge(1)] = 300
+    max_turnover_per_session: Annotated[Decimal, Gt(0)] = Decimal("2.0")
+    max_participation: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.01")
+    allow_unknown_volume: bool = False
+    allow_short: bool = False
+    allow_delayed_quotes: bool = False
+    allow_fractions: bool = False
+    quote_max_age_seconds: Annotated[float, Gt(0)] = 60.0
+    max_spread_bps: Annotated[Decimal, Gt(0)] = Decimal(200)
+    price_collar: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.15")
+    margin_cushion: Annotated[Decimal, Ge(0), Le(1)] = Decimal("0.10")
+    pattern_day_trader_equity: Annotated[Decimal, Ge(0)] = Decimal(0)
+    order_window_after_open_minutes: Annotated[float, Ge(0)] = 15.0
+    order_window_before_close_minutes: Annotated[float, Ge(0)] = 5.0
+    restart_window: str = ""
+    """The gateway's daily restart, `HH:MM-HH:MM Zone/Name`; '' = none."""
+    max_clock_skew_seconds: Annotated[float, Gt(0)] = 5.0
+    net_liquidation_jump: Annotated[Decimal, Gt(0), Le(10)] = Decimal("0.15")
+    daily_loss: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.05")
+    drawdown: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.25")
+    breaks_to_halt: Annotated[int, Ge(1)] = 3
+    unexplained_cash: Annotated[Decimal, Ge(0)] = Decimal("0.01")
