@@ -6,6 +6,7 @@ heavy loads by accident.
 
 __all__ = [
     "account",
+    "breaks",
     "codec",
     "fees",
     "flag_table",
@@ -19,6 +20,7 @@ __all__ = [
     "records",
     "rules",
     "sessions",
+    "signal_file",
     "signals",
     "universe",
 ]

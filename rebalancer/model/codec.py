@@ -25,11 +25,9 @@ T = TypeVar("T")
 
 def to_plain(value: Any) -> Any:
     """Return `value` as JSON would hold it. Raises `TypeError` for a type it does not know."""
-    if value is None or (isinstance(value, (bool, int, float)) and not isinstance(value, Enum)):
-        return value
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, str):
+    if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Decimal):
         return f"{value:f}" if value.is_finite() else str(value)

@@ -326,3 +326,15 @@ def parse_reference(text: str, portfolio: str) -> Mapping[str, str] | None:
     if match is None or match["portfolio"] != portfolio:
         return None
     return match.groupdict()
+
+
+def execution_revision(exec_id: str) -> tuple[str, int]:
+    """Return what an execution has in common with its corrections, and which of them it is.
+
+    Interactive Brokers numbers corrections in the digits after the last period (`….01`,
+    `….02`), with three periods at least; an id of another shape is its own, revision 0.
+    """
+    head, period, tail = exec_id.rpartition(".")
+    if period and head.count(".") >= 2 and tail.isascii() and tail.isdigit():
+        return head, int(tail)
+    return exec_id, 0

@@ -61,6 +61,9 @@ class Entry:
     fill: Fill
     decision_price: Decimal | None = None
     replaces: str = ""
+    replaced: Fill | None = None
+    """The execution as it stood before this line (COMMISSION, CORRECTION, BUST): what the line
+    changes is `fill` less this, whichever part of the file one reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class Standing:
     contracts: Mapping[InstrumentId, str] = field(default_factory=dict)
     due: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
-    """Troubles already mailed (flag code and subject) and since when, so that they are not again."""
+    """Troubles already mailed (flag code and subject) and since when; not mailed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,8 @@ class Attachment:
 class Mail:
     """A mail before it is sent. `html` refers to `images` by `cid:<name>`.
 
-    `key` names what is owed ("mail:start:2020-03-02"): the same key is one mail.
+    `key` names what is owed ("mail:start:2020-03-02"): the same key is one mail. `name` is
+    the stem of a file that holds it, sortable by slot and kind ('' makes one of the key).
     """
 
     key: str
@@ -218,3 +222,4 @@ class Mail:
     html: str
     images: tuple[Attachment, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    name: str = ""
