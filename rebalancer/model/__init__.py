@@ -19,6 +19,7 @@ __all__ = [
     "plan",
     "records",
     "rules",
+    "secret",
     "sessions",
     "signal_file",
     "signals",

@@ -79,21 +79,26 @@ class LineColumns:
             self._columns[field.name] = np.array(floats, np.float64)[which]
 
     def fee(self, size: Floats, notional: Floats, *, maker: bool) -> Floats:
-        """Return the fee of each column; `size` signed, `notional` not negative; NaN in, NaN out."""
+        """Return the fee of each column: `size` signed, `notional` not negative.
+
+        NaN in, NaN out.
+        """
         column = self._columns
         units = np.abs(size)
-        rate, extra = (
-            ("maker_rate", "maker_per_unit") if maker else ("taker_rate", "taker_per_unit")
-        )
+        side = "maker" if maker else "taker"
         traded = units > 0
         average = np.divide(notional, units, out=np.zeros_like(units), where=traded)
         least = np.maximum(column["minimum"], column["minimum_units"] * average)
-        commission = np.maximum(column["per_unit"] * units + column[rate] * notional, least)
+        commission = np.maximum(
+            column["per_unit"] * units + column[f"{side}_rate"] * notional, least
+        )
         capped = np.isfinite(column["cap"])
         most = np.where(capped, column["cap"], 0.0) * notional
         commission = np.where(capped, np.minimum(commission, most), commission)
         activity = np.minimum(column["sell_per_unit"] * units, column["sell_most"])
         sold = np.where(size < 0, column["sell_rate"] * notional + activity, 0.0)
-        total = commission * (1.0 + column["pass_through"]) + column[extra] * units + sold
+        total = (
+            commission * (1.0 + column["pass_through"]) + column[f"{side}_per_unit"] * units + sold
+        )
         unknown = np.isnan(units) | np.isnan(notional)
         return np.where(unknown, np.nan, np.where(traded, total, 0.0))

@@ -192,9 +192,9 @@ def fee_schedule(name: str, **overrides: Decimal | int | str) -> LineSchedule:
 
 def _number(name: str, key: str, said: Decimal | int | str) -> Decimal:
     try:
-        number = Decimal(said) if isinstance(said, (Decimal, int, str)) else None
+        number = Decimal(said)
     except InvalidOperation:
-        number = None
-    if number is None or not number.is_finite():
+        number = Decimal("NaN")
+    if not number.is_finite():
         raise DataError(f"fees {name}: {key} = {said!r} is not a finite decimal number")
     return number

@@ -1,0 +1,102 @@
+"""A flag in the owner's words: what, where, what was not done because of it, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rebalancer.model.flag_table import FLAG_TABLE
+from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step
+
+STEP_NAMES: dict[int, str] = {
+    Step.START: "before the first step",
+    Step.CONNECT: "step 1, connect",
+    Step.CANCEL: "step 2, cancel open orders",
+    Step.SIGNALS: "step 3, generate signals",
+    Step.NET_LIQUIDATION: "step 4, net liquidation and books",
+    Step.TARGETS: "step 5, read weights",
+    Step.ORDER_FILE: "step 6, order file",
+    Step.SUBMIT: "step 7, gate and submit",
+    Step.LOG_TRADES: "step 8, log trades",
+    Step.SNAPSHOT: "step 9, snapshot",
+    Step.ALERT: "step 10, error alert",
+    Step.DAILY_UPDATE: "step 11, daily update",
+    Step.DATABASE: "step 12, database",
+    Step.DISCONNECT: "step 13, disconnect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One trouble, ready to be read. `severity` is NOTE, HOLD or HALT."""
+
+    code: str
+    severity: Severity
+    what: str
+    where: str
+    not_done: str
+    to_do: str
+
+
+def explain(flag: ErrorFlag | LatchedFlag, *, sent: bool = False) -> Explained:
+    """Return a flag in the owner's words; `sent` tells that orders went out before it."""
+    kind = FLAG_TABLE.get(flag.code)
+    meaning = flag.code.replace("-", " ") if kind is None else kind.meaning
+    what = flag.message or meaning
+    if meaning.casefold() not in what.casefold():
+        what = f"{what} ({meaning})"
+    return Explained(
+        code=flag.code,
+        severity=flag.severity,
+        what=what,
+        where=_where(flag),
+        not_done=_not_done(flag, sent=sent),
+        to_do=what_clears(flag.code),
+    )
+
+
+def what_clears(code: str) -> str:
+    """Return what ends a flag, by itself and by hand."""
+    kind = FLAG_TABLE.get(code)
+    if kind is None:
+        return "Look at the run's log."
+    by_itself = {
+        "never": "It does not end by itself.",
+        "never by itself": "It does not end by itself.",
+        "at once": "It is about this one run; nothing is locked.",
+    }.get(kind.clears, f"It ends by itself with {kind.clears}.")
+    if not kind.command:
+        return by_itself
+    return f"{by_itself} By hand: look into it, then `{kind.command}`."
+
+
+def _where(flag: ErrorFlag | LatchedFlag) -> str:
+    place = STEP_NAMES[flag.step] if isinstance(flag, ErrorFlag) else "since an earlier run"
+    kind, _, name = flag.subject.partition(":")
+    if flag.subject == RUN:
+        return f"the whole run, {place}"
+    if name and kind in {"sleeve", "currency", "order"}:
+        return f"{kind} {name}, {place}"
+    return f"{flag.subject}, {place}"
+
+
+def _not_done(flag: ErrorFlag | LatchedFlag, *, sent: bool) -> str:
+    if flag.severity is Severity.NOTE:
+        return "Nothing was left undone."
+    if flag.severity is Severity.HALT:
+        return (
+            "After it nothing more was sent in this run."
+            if sent
+            else "No order was sent in this run."
+        )
+    kind, _, name = flag.subject.partition(":")
+    if flag.code == "unexplained-cash-large":
+        return "No buy was sent in this run."
+    if flag.code == "leverage-unreachable":
+        return "Only orders that reduce a position were allowed."
+    if kind == "sleeve" and name:
+        return f"Sleeve {name} keeps its last accepted holdings; no new target was taken from it."
+    if flag.code == "order-refused":
+        return f"The order in {flag.subject} was not sent."
+    if flag.subject == RUN or kind in {"step", "currency", "order"} or "@" not in flag.subject:
+        return "See above."
+    return f"No order was sent in {flag.subject}."
