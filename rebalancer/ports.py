@@ -19,6 +19,7 @@ from rebalancer.model.flags import ErrorFlag, Step
 from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.market import MarketSnapshot
 from rebalancer.model.orders import (
+    ApprovedOrder,
     Fill,
     MarginPreview,
     Place,
@@ -145,8 +146,8 @@ class Page(Protocol):
     def stop(self) -> ErrorFlag | None:
         """Return why nothing more may be sent (HALT file, deadline), None to go on."""
 
-    def intend(self, places: Sequence[Place]) -> None:
-        """Journal intents, durably, before they go to the wire."""
+    def intend(self, orders: Sequence[ApprovedOrder]) -> None:
+        """Journal approved orders, durably, before they go to the wire."""
 
     def sent(self, references: Sequence[str]) -> None:
         """Journal that these intents were handed to the wire."""

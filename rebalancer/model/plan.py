@@ -45,6 +45,7 @@ class Why(IntEnum):
     SHORT_REFUSED = 34
     REDUCE_ONLY = 35
     RATE_STALE = 36
+    TOO_LARGE = 37
 
     @property
     def code(self) -> str:
@@ -83,6 +84,7 @@ _SAID: Mapping[Why, tuple[str, str]] = {
     Why.NOT_FUNDED: ("not-funded", "not funded: too little cash above the reserve"),
     Why.SHORT_REFUSED: ("short-refused", "short positions are not allowed in it"),
     Why.REDUCE_ONLY: ("reduce-only", "only reductions are planned in this run"),
+    Why.TOO_LARGE: ("too-large", "cut to the venue's largest order"),
     Why.RATE_STALE: ("rate-stale", "no buys: its currency's rate is too old"),
 }
 

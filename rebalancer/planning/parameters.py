@@ -48,7 +48,8 @@ class PlanParameters:
     `band_relative` x |target|); a target of zero has no band. `cash_reserve` stays cash.
     `turnover_budget` bounds the traded notional of a session (None: no bound); reductions
     come first. `limit_offset_bps` moves the limit beyond its style's price, positive = more
-    willing to pay. `borrow_limit` is per currency, in base currency.
+    willing to pay. `min_order_notional` is in base currency; `borrow_limit` is per currency,
+    in base currency.
     """
 
     capital_share: Annotated[Decimal, Gt(0), Le(1)] = Decimal(1)
@@ -69,3 +70,5 @@ class PlanParameters:
     allow_short: bool = False
     yearly_volatility: Annotated[float, Gt(0), Le(5)] = 0.30
     """Assumed volatility of one instrument against the book, for the band-cost estimate only."""
+    runs_per_year: Annotated[float, Ge(1), Le(600_000)] = 1638.0
+    """How often the bands are looked at, for the band-cost estimate only (252 days x 6.5)."""

@@ -8,6 +8,9 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from rebalancer.errors import DataError
+from rebalancer.risk.windows import parse_restart_window
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -51,3 +54,14 @@ class Limits:
     drawdown: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.25")
     breaks_to_halt: Annotated[int, Ge(1)] = 3
     unexplained_cash: Annotated[Decimal, Ge(0)] = Decimal("0.01")
+    margin_rate: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.5")
+    """Margin that our own estimate takes for one unit of gross exposure (0.5: Regulation T)."""
+    account_max_age_seconds: Annotated[float, Gt(0)] = 300.0
+    """An account snapshot older than this proves nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse a restart window that cannot be read."""
+        try:
+            parse_restart_window(self.restart_window)
+        except DataError as error:
+            raise ValueError(f"restart_window: {error}") from error

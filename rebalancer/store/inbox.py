@@ -127,3 +127,16 @@ def _flag(code: str, sleeve: Sleeve, why: str) -> ErrorFlag:
     message = f"signals/{sleeve.name}.csv: {why}; {_CONSEQUENCE}"
     severity = FLAG_TABLE[code].severity
     return ErrorFlag(Step.TARGETS, code, f"sleeve:{sleeve.name}", severity, message)
+
+
+class SplitInbox:
+    """Two folders of signal files: `own` for sleeves with a generator, `others` for the rest."""
+
+    def __init__(self, own: SignalFolder, others: SignalFolder) -> None:
+        self._own, self._others = own, others
+
+    def read(self, sleeves: Sequence[Sleeve], now: datetime, slot: datetime) -> SignalsRead:
+        """Return what each sleeve's folder has."""
+        own = self._own.read([s for s in sleeves if s.generator], now, slot)
+        others = self._others.read([s for s in sleeves if not s.generator], now, slot)
+        return SignalsRead({**own.signals, **others.signals}, (*own.flags, *others.flags))

@@ -1,0 +1,58 @@
+"""`rebalancer adopt`: what the account already holds goes into the books."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rebalancer.cli.changing import locked_books, look_at_account, minute
+from rebalancer.cli.opened import books_of, confirmed
+from rebalancer.cli.tables import show_table
+from rebalancer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rebalancer.model.records import Entry
+
+
+def execute(arguments: Namespace) -> int:
+    """Show what is held and not booked, and book it once the owner confirmed."""
+    from rebalancer.ledger import adoption, unmanaged
+    from rebalancer.working.bookkeeping import expected_now
+
+    config, books = books_of(arguments.config, dry=False)
+    account = look_at_account(config)
+    for name in unmanaged(account, config.universe):
+        print(f"{name} is held, but in no sleeve's universe: never traded, not adopted.")
+    at = minute(config)
+    entries = adoption(account, config.universe, expected_now(books), at)
+    if entries:
+        _show(entries)
+        question = f"This will book these {len(entries)} as holdings of {config.name}."
+        if not confirmed(config.name, question, arguments):
+            return 0
+    with locked_books(config) as books:
+        if adoption(account, config.universe, expected_now(books), at) != entries:
+            raise UsageError("a run changed the books meanwhile; nothing was booked, try again")
+        books.book(entries)
+        books.save_standing(replace(books.standing(), adopted=True))
+    words = f"{len(entries)} holdings are booked" if entries else "The books agree with the account"
+    print(f"{words}; {config.name} trades from its next run on.")
+    return 0
+
+
+def _show(entries: Sequence[Entry]) -> None:
+    from rebalancer.reports.numbers import price, quantity
+
+    rows = [
+        (
+            entry.fill.instrument,
+            quantity(entry.fill.quantity, signed=True),
+            price(entry.fill.price),
+            entry.fill.currency,
+        )
+        for entry in entries
+    ]
+    show_table(("instrument", "quantity", "cost", "currency"), rows, right=(1, 2))

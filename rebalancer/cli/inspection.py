@@ -1,0 +1,207 @@
+"""What `check` looks at beside the configuration's text."""
+
+from __future__ import annotations
+
+import stat
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from rebalancer.clock import SystemClock
+from rebalancer.errors import DataError, StateError
+
+if TYPE_CHECKING:
+    from rebalancer.config import Config
+    from rebalancer.model.panel import Panel
+    from rebalancer.model.universe import Sleeve
+
+_DAY = 86_400
+
+
+class Findings(Protocol):
+    """Where findings go."""
+
+    def ok(self, what: str, words: str) -> None:
+        """Tell that something is right."""
+
+    def note(self, what: str, words: str) -> None:
+        """Tell something that may be meant so."""
+
+    def bad(self, what: str, words: str, exit_code: int = 2) -> None:
+        """Tell that something is wrong."""
+
+
+def check_generators(config: Config, findings: Findings) -> None:
+    """Run every generator in the child interpreter, on made-up closes, and judge its answer."""
+    from rebalancer.generators.run import ChildGenerators
+    from rebalancer.model.flags import ErrorFlag
+    from rebalancer.store.atomic import Files
+
+    generators = ChildGenerators(config.state_folder / "signals", config.folder, Files())
+    now = SystemClock().now()
+    for sleeve in config.sleeves:
+        if not sleeve.generator:
+            file = config.state_folder / "signals" / f"{sleeve.name}.csv"
+            findings.note("signals", f"{sleeve.name}: another program writes {file}")
+            continue
+        answer, output = generators.run_one(sleeve, made_up_closes(sleeve, now), now)
+        if isinstance(answer, ErrorFlag):
+            findings.bad("signals", f"{sleeve.name}: {answer.message} (on made-up closes)")
+            for line in output.splitlines()[-5:]:
+                findings.note("signals", f"    {line}")
+        else:
+            findings.ok("signals", f"{sleeve.name}: {sleeve.generator} answers on made-up closes")
+
+
+def made_up_closes(sleeve: Sleeve, now: datetime) -> Panel:
+    """Return as many daily closes as the sleeve is given, complete, each instrument another path.
+
+    The paths are sums of two waves: every one moves, none ends where it began.
+    """
+    import numpy as np
+
+    from rebalancer.model.panel import Panel
+
+    bars, columns = sleeve.history_bars, len(sleeve.universe)
+    last = int(now.timestamp()) // _DAY * _DAY - 4 * 3600
+    times = last - _DAY * np.arange(bars - 1, -1, -1, dtype=np.int64)
+    place, column = np.arange(bars)[:, None], np.arange(columns)[None, :]
+    waves = 0.02 * np.sin(1.7 * place + column) + 0.1 * np.sin(place / 40 + 2.0 * column)
+    values = 100 * np.exp(waves + 0.0003 * place)
+    return Panel(sleeve.universe, times, values)
+
+
+def check_state(config: Config, findings: Findings) -> None:
+    """Prove that the state folder can be written, is its owner's alone, and is of our version."""
+    from rebalancer.store.atomic import Files
+    from rebalancer.store.books import StateFolder
+
+    folder = config.state_folder
+    probe = folder / f".check-{SystemClock().now():%H%M%S%f}"
+    try:
+        Files().replace(probe, b"")
+        Files().remove(probe)
+        books = StateFolder(folder, Files()).for_reading()
+        books.standing()
+        books.last_record()
+        halt = books.halt_reason()
+    except StateError as error:
+        findings.bad("state", f"{error}. {type(error).advice}", error.exit_code)
+        return
+    for each in (config.state_root, folder):
+        mode = stat.S_IMODE(each.stat().st_mode)
+        if mode & 0o022:
+            findings.bad("state", f"{each}: others can write it ({mode:04o}): chmod 700 {each}")
+        elif mode & 0o077:
+            findings.note("state", f"{each}: others can read it ({mode:04o}): chmod 700 {each}")
+    findings.ok("state", f"{folder} can be written")
+    if halt is not None:
+        findings.note("state", f"a HALT file forbids sending: {halt or 'no reason given'}")
+
+
+def check_secrets(config: Config, findings: Findings) -> None:
+    """Tell which passwords are there (never what they are) and which one is missing."""
+    from rebalancer.config.passwords import SECRETS_FILE, env_name
+
+    known = [
+        name
+        for name, secret in (
+            ("smtp_password", config.passwords.smtp),
+            ("database_password", config.passwords.database),
+        )
+        if secret
+    ]
+    file = config.folder / SECRETS_FILE
+    where = f"{file} is for its owner alone" if file.exists() else f"no {file}"
+    findings.ok("secrets", f"{where}; known: {', '.join(known) or 'none'}")
+    if config.smtp is not None and config.smtp.user and not config.passwords.smtp:
+        findings.bad(
+            "secrets",
+            f"{config.path}: mail.user is set, but there is no password: set "
+            f"REBALANCER_{env_name(config.name)}_SMTP_PASSWORD, REBALANCER_SMTP_PASSWORD, "
+            f"or smtp_password in {file}",
+        )
+
+
+def check_calendars(config: Config, findings: Findings) -> None:
+    """Compile the sessions of every calendar that is named."""
+    from rebalancer.calendars import session_table
+    from rebalancer.model.records import Mode
+    from rebalancer.store.atomic import Files
+
+    wall = SystemClock().now()
+    paper = config.portfolio.mode is Mode.PAPER
+    around = config.paper.start if paper else wall
+    cache = config.state_root / "calendars"
+    names = {config.portfolio.calendar: "portfolio.calendar"}
+    for instrument in config.instruments:
+        names.setdefault(instrument.calendar, f"the calendar of {instrument.id}")
+    for name, key in names.items():
+        try:
+            table = session_table(name, around, cache, Files(), wall)
+        except (DataError, StateError) as error:
+            findings.bad("calendar", f"{config.path}: {key}: {error}")
+            continue
+        following = table.next_open(around - timedelta(minutes=1))
+        told = "" if following is None else f", next opening {following.open:%Y-%m-%d %H:%M} UTC"
+        findings.ok("calendar", f"{name}{told}")
+
+
+def check_prices(config: Config, findings: Findings) -> None:
+    """Tell when a gate will refuse everything because of what the prices lack."""
+    from rebalancer.model.records import Mode
+
+    if config.portfolio.mode is Mode.PAPER and not config.risk.allow_unknown_volume:
+        findings.note(
+            "risk",
+            "the recording has no volumes: without risk.allow_unknown_volume = true the "
+            "participation gate refuses every order",
+        )
+
+
+def prove_venue(config: Config, findings: Findings) -> None:
+    """Connect read-only and tell the account and what it is worth. Raises `ConnectError`."""
+    from rebalancer.cli.opened import LookPage, look_desk, time_of
+
+    with look_desk(config).broker.connect(LookPage(time_of(config))) as venue:
+        account = venue.account()
+        orders = venue.open_orders()
+    worth = f"{account.net_liquidation:,.2f} {account.rates.base}"
+    findings.ok(
+        "venue",
+        f"{venue.name}: account {account.account} is worth {worth}, holds "
+        f"{len(account.positions)} positions and has {len(orders)} open orders",
+    )
+    expected = config.net_liquidation_range
+    if expected is not None and not expected[0] <= account.net_liquidation <= expected[1]:
+        findings.bad(
+            "venue",
+            f"{config.path}: account.net_liquidation_min and _max: the account is worth {worth}, "
+            f"outside of {expected[0]:,} to {expected[1]:,}",
+        )
+
+
+def prove_mail(config: Config, findings: Findings) -> None:
+    """Send a test mail. Raises `MailNotSent` when the server does not take it."""
+    from rebalancer.model.records import Mail
+    from rebalancer.model.secret import Secret
+    from rebalancer.notify.mail import YagmailSender
+
+    if config.smtp is None:
+        folder = config.state_folder / "reports"
+        findings.note("mail", f"no mail server is configured: mails are files in {folder}")
+        return
+    now = SystemClock().now()
+    text = f"This is the test mail of `rebalancer check --mail` for portfolio {config.name}."
+    mail = Mail(
+        key=f"check:{now:%Y-%m-%dT%H:%M:%S}",
+        subject=f"[{config.name}] test mail",
+        text=f"{text}\n",
+        html=f"<p>{text}</p>",
+    )
+    sender = YagmailSender(config.smtp, config.passwords.smtp or Secret(""))
+    refused = sender.deliver(mail, now, 20.0)
+    took = [each for each in config.smtp.recipients if each not in refused]
+    if refused:
+        findings.bad("mail", f"{config.smtp.host} refused {', '.join(refused)}")
+    if took:
+        findings.ok("mail", f"{config.smtp.host} took a test mail for {', '.join(took)}")

@@ -1,0 +1,161 @@
+"""`rebalancer resume`: what is latched, what clears it, and clearing it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rebalancer.cli.changing import locked_books, look_at_account, minute
+from rebalancer.cli.opened import books_of, confirmed
+from rebalancer.cli.tables import show_table
+from rebalancer.errors import ConnectError, UsageError
+
+if TYPE_CHECKING:
+    from rebalancer.config import Config
+    from rebalancer.model.account import AccountSnapshot
+    from rebalancer.model.records import Standing
+    from rebalancer.store.books import StateFolder
+
+HALT_FILE = "halt-file"
+HEADERS = ("code", "about", "severity", "since", "ends by itself", "ends by", "what it says")
+BREAKS = frozenset({"reconciliation-break", "many-breaks", "corporate-action"})
+"""Lifting these means that the venue's positions are right: the books are made to agree."""
+
+
+def execute(arguments: Namespace) -> int:
+    """Show what stops the portfolio; clear what was named, or else offer to end a HALT file."""
+    config, books = books_of(arguments.config, dry=False)
+    standing, halts = books.standing(), halt_files(config)
+    show_latched(standing, halts)
+    codes = ["all"] if arguments.all else [code for code in arguments.codes if code != HALT_FILE]
+    ends_halt = bool(halts) and (
+        arguments.all or HALT_FILE in arguments.codes or not arguments.codes
+    )
+    _refuse_unknown(codes, standing, halts, arguments.codes)
+    if not ends_halt and (not codes or not standing.latched):
+        if standing.latched:
+            print("\nTo clear: rebalancer resume CODE ..., or rebalancer resume --all")
+        return 0
+    if not confirmed(config.name, _question(config, codes, standing, halts, ends_halt), arguments):
+        return 0
+    if codes and standing.latched:
+        _clear(config, codes)
+    for path in halts if ends_halt else ():
+        _remove(path)
+    return 0
+
+
+def halt_files(config: Config) -> list[Path]:
+    """Return the HALT files that stop this portfolio: its own, and the one that stops all."""
+    found = (config.state_folder / "HALT", config.state_root / "HALT")
+    return [path for path in found if path.exists()]
+
+
+def show_latched(standing: Standing, halts: list[Path]) -> None:
+    """Print what is latched, since when, and what ends it."""
+    from rebalancer.reports.numbers import when
+    from rebalancer.risk import clearing_rules
+
+    for path in halts:
+        words = " ".join(path.read_text(encoding="utf-8", errors="replace").split())
+        print(f"HALT file {path}: {words or 'no reason given'}")
+    rows = [
+        (
+            rule.code,
+            rule.subject or "the run",
+            rule.severity.value,
+            when(rule.since),
+            rule.by_itself,
+            rule.command or "nothing",
+            rule.message,
+        )
+        for rule in clearing_rules(standing)
+    ]
+    if rows:
+        headers = (
+            "code",
+            "about",
+            "severity",
+            "since",
+            "ends by itself",
+            "ends by",
+            "what it says",
+        )
+        show_table(headers, rows)
+    elif not halts:
+        print("Nothing is latched and there is no HALT file.")
+
+
+def _refuse_unknown(
+    codes: list[str], standing: Standing, halts: list[Path], typed: list[str]
+) -> None:
+    known = {name for flag in standing.latched for name in (flag.code, flag.subject)}
+    known |= {f"{flag.code}:{flag.subject}" for flag in standing.latched} | {"all"}
+    strange = [code for code in codes if code not in known]
+    if strange:
+        raise UsageError(f"nothing latched is {', '.join(strange)}; nothing was cleared")
+    if HALT_FILE in typed and not halts:
+        raise UsageError("there is no HALT file; nothing was cleared")
+
+
+def _question(
+    config: Config, codes: list[str], standing: Standing, halts: list[Path], ends_halt: bool
+) -> str:
+    parts = []
+    if codes and standing.latched:
+        parts.append(f"clear {', '.join(codes)} of {config.name}")
+    if ends_halt:
+        parts.append(f"remove {' and '.join(str(path) for path in halts)}")
+        if config.state_root / "HALT" in halts:
+            parts.append("let every portfolio of that folder trade again")
+    return "\nThis will " + ", ".join(parts) + "."
+
+
+def _clear(config: Config, codes: list[str]) -> None:
+    """Clear flags with the account as it is now; without it what can be cleared without it."""
+    from rebalancer.risk import clear
+
+    account: AccountSnapshot | None = None
+    try:
+        account = look_at_account(config)
+    except ConnectError as error:
+        print(f"The account cannot be looked at ({error}); the last known values are used.")
+    with locked_books(config) as books:
+        before = books.standing()
+        at = minute(config)
+        after, words = clear(before, codes, account, at)
+        lifted = {flag.code for flag in before.latched if flag not in after.latched}
+        if account is not None and lifted & BREAKS:
+            _agree(config, books, account)
+        books.save_standing(after)
+    for line in words:
+        print(line)
+    print(f"Trading state: {after.state.value}.")
+
+
+def _agree(config: Config, books: StateFolder, account: AccountSnapshot) -> None:
+    """Book what makes the books agree with the venue: the owner says that the venue is right."""
+    from rebalancer.ledger import adjustments, compare_books
+    from rebalancer.working.bookkeeping import expected_now
+
+    broken = compare_books(expected_now(books), account, config.universe)
+    if not broken:
+        return
+    last = books.last_record()
+    prices = {
+        line.instrument: line.reference_price
+        for line in (() if last is None else last.lines)
+        if line.reference_price is not None
+    }
+    at = minute(config)
+    books.book(adjustments(broken, account, config.universe, at, prices))
+    for each in broken:
+        print(f"Booked as the venue has it: {each.instrument} {each.expected:f} -> {each.found:f}")
+
+
+def _remove(path: Path) -> None:
+    from rebalancer.store.atomic import Files
+
+    Files().remove(path)
+    print(f"Removed {path}.")

@@ -1,0 +1,34 @@
+"""How one approved order is worked: pure state machines, no wire and no clock.
+
+`start` begins with an order that goes out, `advance` takes in what the venue says, `silence`
+notices that it says nothing, `next_move` tells what to do now.
+"""
+
+from rebalancer.execution.moves import (
+    CancelRequest,
+    Done,
+    Move,
+    Wait,
+    asked,
+    next_move,
+    window_end,
+)
+from rebalancer.execution.parameters import Leftover, WorkParameters
+from rebalancer.execution.state import OrderState, advance, planned, silence, start
+
+__all__ = [
+    "CancelRequest",
+    "Done",
+    "Leftover",
+    "Move",
+    "OrderState",
+    "Wait",
+    "WorkParameters",
+    "advance",
+    "asked",
+    "next_move",
+    "planned",
+    "silence",
+    "start",
+    "window_end",
+]

@@ -1,0 +1,59 @@
+"""The books: executions once each, positions, costs, cash and the equity curve; all pure.
+
+`fills.jsonl` is the truth; everything here is a view of its lines.
+"""
+
+from rebalancer.ledger.books import (
+    adjustments,
+    adoption,
+    compare_books,
+    corporate_actions,
+    looks_like_split,
+    unmanaged,
+)
+from rebalancer.ledger.cash import cash_effects, unexplained_cash
+from rebalancer.ledger.entries import Booked, booked, change, entries_for
+from rebalancer.ledger.equity import (
+    Period,
+    drawdowns,
+    equity_point,
+    linked,
+    position_values,
+    time_weighted_return,
+)
+from rebalancer.ledger.positions import (
+    Holding,
+    average_cost,
+    expected_positions,
+    positions,
+    trade_records,
+)
+from rebalancer.model.breaks import Break, CorporateAction
+
+__all__ = [
+    "Booked",
+    "Break",
+    "CorporateAction",
+    "Holding",
+    "Period",
+    "adjustments",
+    "adoption",
+    "average_cost",
+    "booked",
+    "cash_effects",
+    "change",
+    "compare_books",
+    "corporate_actions",
+    "drawdowns",
+    "entries_for",
+    "equity_point",
+    "expected_positions",
+    "linked",
+    "looks_like_split",
+    "position_values",
+    "positions",
+    "time_weighted_return",
+    "trade_records",
+    "unexplained_cash",
+    "unmanaged",
+]

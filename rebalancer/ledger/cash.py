@@ -1,0 +1,105 @@
+"""Cash that our own trades explain, and cash that they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from rebalancer.errors import DataError
+from rebalancer.ledger.entries import change
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.instrument import InstrumentId, Kind, split_instrument_id
+from rebalancer.model.orders import Fill
+from rebalancer.model.records import Entry, EntryKind
+from rebalancer.model.universe import Universe
+
+PENDING_FEE = Decimal("0.005")
+"""While a commission is unknown, this fraction of the traded notional may be missing."""
+
+_NO_CASH = frozenset({EntryKind.ADOPTION, EntryKind.ADJUSTMENT})
+_MARGINED = frozenset({Kind.FUTURE, Kind.PERPETUAL})
+
+
+def cash_effects(entries: Iterable[Entry], universe: Universe) -> Mapping[str, Decimal]:
+    """Return what lines of the books did to cash, by currency (positive came in).
+
+    A currency exchange moves two currencies; futures and perpetuals move only their fees
+    here (their gains are income of the venue's). Unknown commissions count nothing.
+    """
+    cash: dict[str, Decimal] = {}
+    for entry in entries:
+        if entry.kind in _NO_CASH:
+            continue
+        out, into = change(entry)
+        for fill, sign in ((out, -1), (into, 1)):
+            if fill is not None:
+                for currency, amount in _moved(fill, universe):
+                    cash[currency] = cash.get(currency, Decimal(0)) + sign * amount
+    return {currency: cash[currency] for currency in sorted(cash)}
+
+
+def unexplained_cash(
+    accepted: Mapping[str, Decimal],
+    entries_since: Sequence[Entry],
+    account: AccountSnapshot,
+    universe: Universe,
+    *,
+    tolerance: Decimal = Decimal("0.01"),
+) -> Mapping[str, Decimal]:
+    """Return the cash that moved since `accepted` and that no trade of ours explains.
+
+    By currency, positive came in; without what is within `tolerance` (and, while commissions
+    are unknown, within 0.5 % of what was traded). `accepted` empty: nothing is known to
+    compare with, so nothing is unexplained.
+    """
+    if not accepted:
+        return {}
+    effects = cash_effects(entries_since, universe)
+    pending = _pending(entries_since, universe)
+    found = {}
+    for currency in sorted({*accepted, *account.cash, *effects}):
+        expected = accepted.get(currency, Decimal(0)) + effects.get(currency, Decimal(0))
+        amount = account.cash.get(currency, Decimal(0)) - expected
+        missing_fee = -pending.get(currency, Decimal(0)) <= amount <= 0
+        if abs(amount) > tolerance and not missing_fee:
+            found[currency] = amount
+    return found
+
+
+def _moved(fill: Fill, universe: Universe) -> list[tuple[str, Decimal]]:
+    moves = []
+    kind, symbol = _kind(fill.instrument)
+    if kind not in _MARGINED:
+        moves.append((fill.currency, -fill.quantity * fill.price * _unit(fill, universe)))
+    if kind is Kind.FOREX:
+        moves.append((symbol, fill.quantity))
+    if fill.commission is not None:
+        moves.append((fill.commission_currency or fill.currency, -fill.commission))
+    return moves
+
+
+def _pending(entries: Sequence[Entry], universe: Universe) -> Mapping[str, Decimal]:
+    told = {entry.fill.exec_id for entry in entries if entry.fill.commission is not None}
+    waiting: dict[str, Decimal] = {}
+    for entry in entries:
+        fill = entry.fill
+        if entry.kind in _NO_CASH or fill.exec_id in told:
+            continue
+        notional = abs(fill.quantity * fill.price) * _unit(fill, universe)
+        waiting[fill.currency] = waiting.get(fill.currency, Decimal(0)) + notional * PENDING_FEE
+    return waiting
+
+
+def _unit(fill: Fill, universe: Universe) -> Decimal:
+    if fill.instrument not in universe:
+        return Decimal(1)
+    instrument = universe[fill.instrument]
+    return instrument.multiplier / instrument.magnifier
+
+
+def _kind(identifier: InstrumentId) -> tuple[Kind | None, str]:
+    try:
+        symbol, kind, _, _ = split_instrument_id(identifier)
+    except DataError:
+        return None, ""
+    return kind, symbol

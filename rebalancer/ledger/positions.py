@@ -1,0 +1,125 @@
+"""What the books say is held, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from rebalancer.ledger.entries import booked, change
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.records import Entry, EntryKind, RunRecord, TradeRecord
+
+_HOLDINGS = frozenset({EntryKind.ADOPTION, EntryKind.ADJUSTMENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A position and its history at average cost.
+
+    `quantity` signed units; `average_cost` per unit in the currency of its fills (zero when
+    flat); `realised` = price gains of what was closed, `commission` = what is known of the
+    fees (positive cost, each in its own currency); `unknown_fees` executions still without.
+    `realised` is per price point: times multiplier / magnifier it is money.
+    """
+
+    quantity: Decimal = Decimal(0)
+    average_cost: Decimal = Decimal(0)
+    realised: Decimal = Decimal(0)
+    commission: Mapping[str, Decimal] = field(default_factory=dict)
+    unknown_fees: int = 0
+
+
+def positions(
+    entries: Iterable[Entry], start: Mapping[InstrumentId, Decimal] | None = None
+) -> Mapping[InstrumentId, Decimal]:
+    """Return signed holdings after `entries`, from `start` (default: nothing held).
+
+    In id order, without zeros. Any later part of the file will do: each line knows what it
+    replaces. Raises `DataError` for a correction that does not.
+    """
+    held = dict(start or {})
+    for entry in entries:
+        out, into = change(entry)
+        if out is not None:
+            held[out.instrument] = held.get(out.instrument, Decimal(0)) - out.quantity
+        if into is not None:
+            held[into.instrument] = held.get(into.instrument, Decimal(0)) + into.quantity
+    return {name: held[name] for name in sorted(held) if held[name]}
+
+
+def expected_positions(
+    record: RunRecord | None, entries_since: Iterable[Entry]
+) -> Mapping[InstrumentId, Decimal]:
+    """Return what should be held: the last record's books and the lines booked since.
+
+    `record` None: a new portfolio, which holds what its lines say.
+    """
+    return positions(entries_since, None if record is None else record.positions_expected)
+
+
+def trade_records(entries: Iterable[Entry]) -> tuple[TradeRecord, ...]:
+    """Return one row per execution as it stands after corrections, in the order of booking.
+
+    `quantity` is signed like everywhere; `commission` None until the venue told it. Adopted
+    and adjusted holdings are not trades.
+    """
+    rows = []
+    for each in booked(entries):
+        if each.kind in _HOLDINGS:
+            continue
+        fill = each.fill
+        rows.append(
+            TradeRecord(
+                exec_id=fill.exec_id,
+                at=fill.at,
+                slot=each.slot,
+                instrument=fill.instrument,
+                side="BUY" if fill.quantity > 0 else "SELL",
+                quantity=fill.quantity,
+                price=fill.price,
+                currency=fill.currency,
+                commission=fill.commission,
+                commission_currency=fill.commission_currency,
+                reference=fill.reference,
+                decision_price=each.decision_price,
+            )
+        )
+    return tuple(rows)
+
+
+def average_cost(entries: Sequence[Entry]) -> Mapping[InstrumentId, Holding]:
+    """Return holdings at average cost and what was realised, by instrument in id order.
+
+    An order that turns a position around closes it at its price and opens anew there.
+    Flat instruments stay, for their realised gains.
+    """
+    found: dict[InstrumentId, Holding] = {}
+    for each in booked(entries):
+        fill = each.fill
+        held = found.get(fill.instrument, Holding())
+        held = _traded(held, fill.quantity, fill.price)
+        if each.kind not in _HOLDINGS:
+            held = _charged(held, fill.commission, fill.commission_currency or fill.currency)
+        found[fill.instrument] = held
+    return {name: found[name] for name in sorted(found)}
+
+
+def _traded(held: Holding, quantity: Decimal, price: Decimal) -> Holding:
+    after = held.quantity + quantity
+    if held.quantity * quantity >= 0:  # opens or adds
+        cost = held.quantity * held.average_cost + quantity * price
+        return replace(held, quantity=after, average_cost=cost / after if after else Decimal(0))
+    closed = min(abs(quantity), abs(held.quantity)).copy_sign(held.quantity)
+    gain = closed * (price - held.average_cost)
+    turned = held.quantity * after < 0
+    left = price if turned else (held.average_cost if after else Decimal(0))
+    return replace(held, quantity=after, average_cost=left, realised=held.realised + gain)
+
+
+def _charged(held: Holding, commission: Decimal | None, currency: str) -> Holding:
+    if commission is None:
+        return replace(held, unknown_fees=held.unknown_fees + 1)
+    fees = dict(held.commission)
+    fees[currency] = fees.get(currency, Decimal(0)) + commission
+    return replace(held, commission=fees)

@@ -1,0 +1,178 @@
+"""Step 7: the gates, one visible table; the only builder of approved orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+
+from rebalancer.model.flags import ErrorFlag, Severity
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.orders import ApprovedOrder, RefusedOrder, order_reference
+from rebalancer.model.universe import Sleeve
+from rebalancer.risk import data_quality as data
+from rebalancer.risk import order_gates as order
+from rebalancer.risk import run_gates as run
+from rebalancer.risk.candidates import candidates
+from rebalancer.risk.joint import WHOLE, Claim, claim_of, over_limits
+from rebalancer.risk.means import means_of
+from rebalancer.risk.terms import Candidate, Gate, GateInput, Verdicts, submit_flag
+
+GATES: tuple[Gate, ...] = (
+    Gate("halt", run.no_halt, raises=""),
+    Gate("net-liquidation", run.sound_net_liquidation),
+    Gate("session", run.session_open, raises="session-closed"),
+    Gate("restart", run.no_restart, raises="session-closed"),
+    Gate("hold", run.not_held, raises=""),
+    Gate("reducing", run.only_reductions, raises=""),
+    Gate("form", order.well_formed),
+    Gate("venue-hours", run.venue_agrees, raises="calendar-disagrees"),
+    Gate("quote", data.quote_there),
+    Gate("freshness", data.quote_fresh),
+    Gate("spread", data.spread_narrow),
+    Gate("collar", data.near_last_close),
+    Gate("grid", order.on_grid),
+    Gate("fraction", order.whole_shares),
+    Gate("short", order.no_short),
+    Gate("size", order.small_enough),
+    Gate("participation", order.small_part_of_volume),
+    Gate("day-trade", order.no_day_trade),
+)
+"""Asked in this order; the first no is the reason. None of them exempts reductions, but for
+`reducing` and `short`, which are about nothing else. The shared limits (`JOINT_GATES`) follow;
+of those reductions pass all but the number of orders."""
+
+_No = tuple[str, str, str]
+"""Gate, reason, and the flag it raises ('' none)."""
+
+
+def apply_gates(given: GateInput) -> Verdicts:
+    """Return what may be sent and what not, with a reason for each no.
+
+    Approved and refused are the intents, each once, in sequence. Every limit holds for each
+    approved order and for all of them together. A refusal by a limit flags its instrument
+    (`order-refused`); one that only says "closed" gives a single note for the run. A sleeve
+    marked `neutral` trades all or nothing: reductions too.
+    """
+    found = candidates(given)
+    refused: dict[int, _No] = {}
+    for candidate in found:
+        no = _first_no(candidate, given)
+        if no is not None:
+            refused[candidate.place] = no
+    claims = _claims(found, given, refused)
+    _refuse_together(found, claims, given, refused)
+    approved = _approve([each for each in found if each.place not in refused], given)
+    no_orders = tuple(
+        RefusedOrder(each.intent, *refused[each.place][:2])
+        for each in found
+        if each.place in refused
+    )
+    return Verdicts(approved, no_orders, _flags(found, refused))
+
+
+def neutral_sleeves_hit(
+    sleeves: Iterable[Sleeve], refused: Mapping[InstrumentId, str]
+) -> dict[InstrumentId, str]:
+    """Return the instruments of neutral sleeves in which one was refused, with the reason."""
+    hit: dict[InstrumentId, str] = {}
+    for sleeve in sleeves:
+        if not sleeve.neutral:
+            continue
+        first = next((name for name in sorted(sleeve.universe) if name in refused), None)
+        if first is not None:
+            reason = f"sleeve {sleeve.name} trades all or nothing, and {first} does not trade"
+            hit.update((name, reason) for name in sleeve.universe)
+    return hit
+
+
+def _first_no(candidate: Candidate, given: GateInput) -> _No | None:
+    for gate in GATES:
+        reason = gate.check(candidate, given)
+        if reason is not None:
+            return gate.name, reason, gate.raises
+    return None
+
+
+def _claims(
+    found: Sequence[Candidate], given: GateInput, refused: dict[int, _No]
+) -> tuple[Claim, ...]:
+    claims = []
+    for candidate in found:
+        claim = claim_of(candidate, given.fees, given)
+        if isinstance(claim, Claim):
+            claims.append(claim)
+        elif claim is not None:
+            refused.setdefault(candidate.place, ("fee", claim, "order-refused"))
+    return tuple(claims)
+
+
+def _refuse_together(
+    found: Sequence[Candidate],
+    claims: Sequence[Claim],
+    given: GateInput,
+    refused: dict[int, _No],
+) -> None:
+    """Refuse what does not fit with the others until everything left does."""
+    value = given.account.net_liquidation
+    if not value.is_finite() or value <= 0:
+        return  # every order is refused already
+    means = means_of(given)
+    held = {InstrumentId(f.subject) for f in given.flags if f.severity is Severity.HOLD}
+    while True:
+        standing = {each.place: WHOLE for each in found if each.place not in refused}
+        for place, (gate, reason) in over_limits(claims, means, standing).items():
+            refused[place] = (gate, reason, "order-refused")
+        _refuse_openings(found, refused)
+        names = {each.intent.instrument: "" for each in found if each.place in refused}
+        hit = neutral_sleeves_hit(given.sleeves, names | dict.fromkeys(held, ""))
+        for each in found:
+            if each.intent.instrument in hit and each.place not in refused:
+                refused[each.place] = ("neutral", hit[each.intent.instrument], "order-refused")
+        if all(place not in refused for place in standing):
+            return
+
+
+def _refuse_openings(found: Sequence[Candidate], refused: dict[int, _No]) -> None:
+    """Refuse the opening part of a reversal whose closing part was refused."""
+    shut = {each.intent.instrument for each in found if each.place in refused}
+    for each in found:
+        if each.intent.part and each.intent.instrument in shut and each.place not in refused:
+            reason = "it opens what its other part would have closed, and that was refused"
+            refused[each.place] = ("reversal", reason, "order-refused")
+
+
+def _approve(passed: Sequence[Candidate], given: GateInput) -> tuple[ApprovedOrder, ...]:
+    deadline = given.venue_now + timedelta(seconds=given.approval_seconds)
+    return tuple(
+        ApprovedOrder(
+            reference=order_reference(
+                given.portfolio,
+                given.slot,
+                given.attempt,
+                candidate.intent.instrument,
+                given.first_sequence + number,
+            ),
+            intent=candidate.intent,
+            worst_price=candidate.worst,
+            deadline=deadline,
+            reduce_only=candidate.reduces and candidate.intent.reducing,
+        )
+        for number, candidate in enumerate(passed)
+    )
+
+
+def _flags(found: Sequence[Candidate], refused: Mapping[int, _No]) -> tuple[ErrorFlag, ...]:
+    flags: dict[tuple[str, str], ErrorFlag] = {}
+    for candidate in found:
+        if candidate.place not in refused:
+            continue
+        gate, reason, code = refused[candidate.place]
+        name = candidate.intent.instrument
+        subject = "" if code == "session-closed" else str(name)
+        if code == "session-closed":
+            message = f"{reason}; {len(refused)} orders were not sent"
+        else:
+            message = f"{name}: gate {gate} refused {candidate.intent.quantity:f}: {reason}"
+        if code:
+            flags.setdefault((code, subject), submit_flag(code, subject, message))
+    return tuple(flags.values())

@@ -1,0 +1,187 @@
+"""Configuration to `Desk`: the only place where adapters are constructed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rebalancer import __version__
+from rebalancer.brokers.dry import DryHands
+from rebalancer.brokers.paper import PaperBroker, PaperHands
+from rebalancer.calendars import session_table
+from rebalancer.clock import SystemClock
+from rebalancer.config import Config
+from rebalancer.generators.run import ChildGenerators
+from rebalancer.ledger import trade_records
+from rebalancer.model.fees import fee_schedule
+from rebalancer.model.records import Mode
+from rebalancer.model.secret import Secret
+from rebalancer.model.sessions import SessionTable
+from rebalancer.notify.files import FilePost
+from rebalancer.notify.mail import YagmailSender
+from rebalancer.notify.outbox import Outbox
+from rebalancer.notify.post import MailPost
+from rebalancer.ports import Database, Desk, Hands, Inbox, Post, Venue
+from rebalancer.simulators.books import saved_clock
+from rebalancer.store.atomic import Files
+from rebalancer.store.books import StateFolder
+from rebalancer.store.candles import CandleStore
+from rebalancer.store.inbox import SignalFolder, SplitInbox
+from rebalancer.store.lazy_database import LazyDatabase, NoDatabase
+
+DRY = "dry"
+
+
+def books_for(config: Config, mode: Mode, files: Files | None = None) -> StateFolder:
+    """Return the books of a portfolio; those of a dry run read the real ones and write apart."""
+    files, state = files or Files(), config.state_folder
+    if mode is Mode.DRY_RUN:
+        return StateFolder(state / DRY, files, base=StateFolder(state, files))
+    return StateFolder(state, files)
+
+
+def sessions_for(config: Config, around: datetime, files: Files | None = None) -> SessionTable:
+    """Return the portfolio's sessions around a time."""
+    folder, now = config.state_root / "calendars", SystemClock().now()
+    return session_table(config.portfolio.calendar, around, folder, files or Files(), now)
+
+
+def paper_clock(config: Config) -> datetime | None:
+    """Return the time up to which the paper account has lived, None for a new one."""
+    return saved_clock(config.state_folder / "paper")
+
+
+def desk_for(
+    config: Config,
+    *,
+    mode: Mode,
+    at: datetime | None = None,
+    late: Callable[[], bool] = lambda: False,
+    files: Files | None = None,
+) -> Desk:
+    """Return everything one hour of a portfolio works with.
+
+    `at` is the slot (None: now); `late` tells when the run's time is over; `files` is the
+    one seam through which all state goes.
+    """
+    files, clock = files or Files(), SystemClock()
+    at = at or clock.now()
+    dry = mode is Mode.DRY_RUN
+    state = config.state_folder
+    written = state / DRY if dry else state
+    sessions = sessions_for(config, at, files)
+    books = books_for(config, mode, files)
+    return Desk(
+        portfolio=config.name,
+        mode=mode,
+        account=config.account_id,
+        universe=config.universe,
+        sleeves=config.sleeves,
+        planning=config.planning,
+        limits=config.risk,
+        working=config.execution,
+        fees=fee_schedule(config.fees.schedule),
+        sessions=sessions,
+        broker=paper_broker(config, sessions, files, dry=dry),
+        hands=_dry_hands if dry else _hands,
+        books=books,
+        candles=CandleStore(written / "candles", files),
+        generators=ChildGenerators(written / "signals", config.folder, files),
+        inbox=_inbox(config, written, files, dry=dry),
+        post=_post(config, written, files, dry=dry),
+        database=_database(config, written, files, dry=dry),
+        net_liquidation_range=config.net_liquidation_range,
+        cancel_all=config.account.cancel_scope.value == "all",
+        session_mails=() if dry else tuple(kind.value for kind in config.mail.session_mails),
+        commit_after_close_minutes=config.database.commit_after_close_minutes,
+        late=late,
+        host=_host(clock),
+    )
+
+
+def paper_broker(
+    config: Config, sessions: SessionTable, files: Files, *, dry: bool = False
+) -> PaperBroker:
+    """Return the way to the simulated venue, the only one until the live adapters come."""
+    return PaperBroker(
+        folder=config.state_folder / "paper",
+        account=config.account_id,
+        base=config.portfolio.base_currency,
+        universe=config.universe,
+        settings=config.paper,
+        fees=fee_schedule(config.fees.schedule),
+        sessions=sessions,
+        files=files,
+        read_only=dry,
+    )
+
+
+def _hands(venue: Venue) -> Hands:
+    return PaperHands(venue)
+
+
+def _dry_hands(venue: Venue) -> Hands:
+    return DryHands(venue)
+
+
+def _inbox(config: Config, written: Path, files: Files, *, dry: bool) -> Inbox:
+    """Return the folder of signal files.
+
+    A dry run's own generators write below `dry/`; other programs' files stay where they are.
+    """
+    now, runs = SystemClock().now, written / "runs"
+    own = SignalFolder(written / "signals", runs, files, now)
+    if not dry:
+        return own
+    return SplitInbox(own, SignalFolder(config.state_folder / "signals", runs, files, now))
+
+
+def _post(config: Config, written: Path, files: Files, *, dry: bool) -> Post:
+    """Return the way out for mails: a mail server when one is configured, else files."""
+    if dry or config.smtp is None:
+        return FilePost(written / "reports", files)
+    password = config.passwords.smtp or Secret("")
+    sender = YagmailSender(config.smtp, password)
+    return MailPost(sender, Outbox(written / "outbox", files), SystemClock().now)
+
+
+def _database(config: Config, folder: Path, files: Files, *, dry: bool) -> Database:
+    """Return the owner's database; a dry run has none."""
+    if dry:
+        return NoDatabase()
+    return LazyDatabase(
+        folder,
+        files,
+        config.name,
+        trade_records,
+        url=_database_url(config),
+        minutes=config.database.commit_after_close_minutes,
+    )
+
+
+def _database_url(config: Config) -> str | None:
+    """Return the database's address with its password, None for the SQLite file."""
+    url, password = config.database.url, config.passwords.database
+    if not url:
+        return None
+    if password is None:
+        return url
+    scheme, _, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}://{user}:{quote(password.reveal(), safe='')}{at}{host}" if at else url
+
+
+def _host(clock: SystemClock) -> dict[str, Any]:
+    """Return what is true of this machine only; it goes to `host.json`, never to the record."""
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "pid": os.getpid(),
+        "started": clock.now().isoformat(),
+    }

@@ -1,0 +1,1 @@
+"""The steps of the hour that need the venue or the books: recover, cancel, refresh, work, close."""

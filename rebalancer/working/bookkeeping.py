@@ -1,0 +1,64 @@
+"""Executions into the books: each once, with the price its plan decided on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rebalancer.ledger import entries_for, expected_positions
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.orders import Fill, parse_reference
+from rebalancer.ports import Books, Desk
+
+
+def book_fills(desk: Desk, slot: datetime, fills: Sequence[Fill]) -> int:
+    """Append to the books what they do not have of `fills`; return how many lines.
+
+    An execution belongs to the slot in its order's reference, else to `slot`.
+    """
+    by_slot: dict[datetime, list[Fill]] = defaultdict(list)
+    for fill in fills:
+        by_slot[slot_of(fill.reference, desk.portfolio) or slot].append(fill)
+    booked = 0
+    for when in sorted(by_slot):
+        known = desk.books.entries()
+        decisions = decision_prices(desk.books.journal(when))
+        ordered = sorted(by_slot[when], key=lambda fill: (fill.at, fill.exec_id))
+        booked += desk.books.book(entries_for(ordered, known, when, decisions))
+    return booked
+
+
+def expected_now(books: Books) -> Mapping[InstrumentId, Decimal]:
+    """Return the positions that the last record and the executions since then add up to."""
+    record = books.last_record()
+    start = 0 if record is None else record.entries
+    return expected_positions(record, books.entries(start))
+
+
+def slot_of(reference: str, portfolio: str) -> datetime | None:
+    """Return the slot in an order reference of ours, None when it is not ours."""
+    parts = parse_reference(reference, portfolio)
+    if parts is None:
+        return None
+    return datetime.strptime(parts["slot"], "%y%m%d%H%M").replace(tzinfo=UTC)
+
+
+def intents_in(journal: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the approved orders of a journal by reference, as they were written."""
+    return {
+        order["reference"]: order
+        for line in journal
+        if line.get("kind") == "intents"
+        for order in line["orders"]
+    }
+
+
+def decision_prices(journal: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
+    """Return the reference price of each order of a journal, by reference."""
+    return {
+        reference: Decimal(order["intent"]["reference_price"])
+        for reference, order in intents_in(journal).items()
+    }

@@ -1,0 +1,93 @@
+"""Step 4: the account is proved, the books are compared with it, the breakers are evaluated."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from rebalancer.ledger import (
+    Break,
+    CorporateAction,
+    compare_books,
+    corporate_actions,
+    unexplained_cash,
+    unmanaged,
+)
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.records import Standing
+from rebalancer.ports import Desk
+from rebalancer.risk import check_account, evaluate_breakers
+from rebalancer.working.bookkeeping import expected_now
+from rebalancer.working.page import RunPage
+from rebalancer.working.record import session_date
+
+
+def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing:
+    """Return what is remembered after the checks of step 4; it is saved before step 6.
+
+    Until the owner has adopted what an account already holds, nothing is compared (there is
+    nothing to compare with) and nothing is sent.
+    """
+    for flag in check_account(account, desk.limits, desk.net_liquidation_range, now=page.now):
+        page.raised(flag)
+    page.unmanaged = unmanaged(account, desk.universe)
+    for identifier in page.unmanaged:
+        page.flag("unmanaged", f"{identifier} is held and not in the universe", identifier)
+    breaks, actions = _compared(desk, account, page)
+    _explain_cash(desk, account, page)
+    verdict = evaluate_breakers(
+        page.standing,
+        account,
+        breaks,
+        actions,
+        desk.limits,
+        session=session_date(desk, page.now),
+        now=page.now,
+        flags=page.flags,
+    )
+    for flag in verdict.flags:
+        page.raised(flag)
+    page.standing = verdict.standing
+    return page.remember()
+
+
+def _compared(
+    desk: Desk, account: AccountSnapshot, page: RunPage
+) -> tuple[tuple[Break, ...], tuple[CorporateAction, ...]]:
+    """Return where books and venue differ; none while the account is not adopted."""
+    expected = expected_now(desk.books)
+    if not page.standing.adopted:
+        held = [p for p in account.positions if p.quantity and p.instrument in desk.universe]
+        if held and not any(expected.values()):
+            page.flag(
+                "not-adopted",
+                f"the account holds {len(held)} positions of the universe that no run of ours "
+                "booked; `rebalancer adopt` books them, until then nothing is sent",
+            )
+            return (), ()
+        page.remember(adopted=True)
+    return (
+        compare_books(expected, account, desk.universe),
+        corporate_actions(expected, account, desk.universe, page.standing.contracts),
+    )
+
+
+def _explain_cash(desk: Desk, account: AccountSnapshot, page: RunPage) -> None:
+    """Note cash that moved without a trade of ours; much of it stops buys."""
+    last = desk.books.last_record()
+    since = desk.books.entries(0 if last is None else last.entries)
+    moved = unexplained_cash(page.standing.accepted_cash, since, account, desk.universe)
+    total = Decimal(0)
+    for currency, amount in sorted(moved.items()):
+        page.flag(
+            "unexplained-cash",
+            f"{amount:+,.2f} {currency} moved without a trade of ours; booked as such",
+            f"currency:{currency}",
+        )
+        if account.rates.knows(currency):
+            total += abs(amount) * account.rates.rate(currency)
+    if total > desk.limits.unexplained_cash * account.net_liquidation:
+        page.flag(
+            "unexplained-cash-large",
+            f"{total:,.2f} {account.rates.base} moved without a trade of ours, more than "
+            f"{desk.limits.unexplained_cash:.1%} of net liquidation; no buys in this run",
+        )

@@ -1,0 +1,161 @@
+"""Steps 8 to 12: what happened goes to the books, to the owner and to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rebalancer.errors import OutcomeUnknown, RebalancerError
+from rebalancer.ledger import compare_books, trade_records
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.flags import ErrorFlag, Step, halted
+from rebalancer.model.plan import Plan
+from rebalancer.model.records import RunRecord
+from rebalancer.ports import Desk, Venue
+from rebalancer.reports.alerts import alert_mails
+from rebalancer.reports.daily import daily_mails
+from rebalancer.reports.owed import owed_mails
+from rebalancer.working.bookkeeping import book_fills, expected_now
+from rebalancer.working.due import commit_owed
+from rebalancer.working.page import RunPage
+from rebalancer.working.record import build_record, latch, turnover
+
+
+def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
+    """Book what this run's orders traded, with what the venue says of it by now."""
+    for fill in venue.executions(page.slot):
+        page.saw(fill)
+    book_fills(desk, page.slot, tuple(page.fills.values()))
+    pending = sum(1 for fill in page.fills.values() if fill.commission is None)
+    if pending:
+        page.flag("commission-late", f"{pending} executions are still without their commission")
+
+
+def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
+    """Keep where the account stands now; a break between books and venue is latched."""
+    page.now = venue.now()
+    after = page.keep(venue.account())
+    for broken in compare_books(expected_now(desk.books), after, desk.universe):
+        message = (
+            f"after the run the books say {broken.expected:f} of {broken.instrument}, "
+            f"the venue {broken.found:f}; locked until they agree"
+        )
+        page.flag("reconciliation-break", message, broken.instrument)
+        latch(page, "reconciliation-break", broken.instrument, message)
+    close_record(desk, page, after)
+
+
+def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> None:
+    """Latch what stays unknown, save what is remembered, then write the record."""
+    latch_unresolved(page)
+    failed, plan = page.failure is not None, page.last(Plan)
+    lots = dict(page.standing.sleeve_lots)
+    if plan is not None and not failed and not halted(page.flags):
+        lots |= dict(plan.sleeve_lots)
+    page.standing = replace(
+        page.standing,
+        sleeve_lots=lots,
+        accepted_cash=page.standing.accepted_cash if after is None else dict(after.cash),
+        failed_runs=page.standing.failed_runs + 1 if failed else 0,
+        orders_in_session=page.standing.orders_in_session + len(page.intents),
+        turnover_in_session=page.standing.turnover_in_session + turnover(page, after),
+    )
+    if halted(page.flags):
+        page.worsen(3)
+    record = build_record(desk, page, after)
+    page.remember()
+    save(desk, page, record)
+    page.record = record
+    page.end()
+
+
+def save(desk: Desk, page: RunPage, record: RunRecord) -> None:
+    """Write a record, the trades view and the host's facts."""
+    desk.books.save_record(record, dict(desk.host) | page.host, trade_records(desk.books.entries()))
+
+
+def latch_unresolved(page: RunPage) -> None:
+    """Latch every order of this run whose fate the venue has not told."""
+    for reference in page.unacknowledged():
+        order = page.intents[reference]
+        message = (
+            f"order {reference} ({order.quantity:f} {order.instrument}) may or may not be at the "
+            "venue; nothing is sent in it until the venue proves its fate"
+        )
+        page.flag_quietly("unresolved-order", message, order.instrument)
+        latch(page, "unresolved-order", order.instrument, message, evidence=f"{reference}|")
+        page.worsen(OutcomeUnknown.exit_code)
+
+
+def send_alert(desk: Desk, page: RunPage) -> None:
+    """Mail what is new and grave, and what has ended; queued mails are tried again."""
+    decision = alert_mails(page.record, page.standing)
+    _raise_all(page, desk.post.send(decision.mails))
+    if decision.alerts != page.standing.alerts:
+        page.remember(alerts=decision.alerts)
+
+
+def send_daily(desk: Desk, page: RunPage) -> None:
+    """Mail the session's start, middle and end when they are owed."""
+    owed = owed_mails(desk.sessions, page.standing, page.now, desk.session_mails)
+    if not owed:
+        return
+    dates = sorted({each.session.date for each in owed})
+    earlier = tuple(record for date in dates for record in desk.books.records(date))
+    mails = daily_mails(
+        page.record, earlier, desk.books.equity(), desk.sessions, page.standing, desk.session_mails
+    )
+    _raise_all(page, desk.post.send(mails))
+    marks = {mail.key.rpartition(":")[0]: mail.key.rpartition(":")[2] for mail in mails}
+    page.remember(due=dict(page.standing.due) | marks)
+
+
+def commit(desk: Desk, page: RunPage) -> None:
+    """Commit the sessions that are owed to the database; what fails is owed again."""
+    minutes = desk.commit_after_close_minutes
+    closed = commit_owed(desk.sessions, page.standing, page.now, minutes)
+    if closed is None:
+        return
+    flags = desk.database.catch_up(desk.books, desk.sessions, page.now)
+    _raise_all(page, flags)
+    if not flags:
+        page.remember(due=dict(page.standing.due) | {"commit": closed.isoformat()})
+
+
+def close_after_failure(desk: Desk, page: RunPage) -> None:
+    """Do what steps 8 to 12 are for after an error, from what the page knows.
+
+    Each part is tried whatever became of the one before; a record is always made, if only
+    in memory, so that the caller can say what happened.
+    """
+    if page.has_record:
+        page.record = replace(page.record, flags=page.flags)
+        _try(page, lambda: save(desk, page, page.record))
+    else:
+        _try(page, lambda: book_fills(desk, page.slot, tuple(page.fills.values())))
+        _try(page, lambda: close_record(desk, page, None))
+        if not page.has_record:
+            page.worsen(9)
+            page.record = build_record(desk, page, None)
+    if page.at_step < Step.ALERT:
+        _try(page, lambda: send_alert(desk, page))
+    if page.at_step < Step.DAILY_UPDATE:
+        _try(page, lambda: send_daily(desk, page))
+    if page.at_step < Step.DATABASE:
+        _try(page, lambda: commit(desk, page))
+
+
+def _try(page: RunPage, action: Callable[[], object]) -> None:
+    try:
+        action()
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        page.host.setdefault("troubles", []).append(words)
+        page.flag_quietly("report-failed" if page.has_record else "books-unwritten", words)
+        if isinstance(error, RebalancerError) and not page.has_record:
+            page.worsen(error.exit_code)
+
+
+def _raise_all(page: RunPage, flags: tuple[ErrorFlag, ...]) -> None:
+    for flag in flags:
+        page.raised(flag)

@@ -1,0 +1,124 @@
+"""Steps 6 and 7, first half: the page's facts handed to planning and to the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.flags import Severity
+from rebalancer.model.market import MarketSnapshot
+from rebalancer.model.orders import Fill, WorkingOrder
+from rebalancer.model.plan import Plan
+from rebalancer.model.records import EntryKind, Standing
+from rebalancer.planning import plan_rebalance
+from rebalancer.planning.parameters import Funding
+from rebalancer.ports import Desk, Hands, SignalsRead, Venue
+from rebalancer.risk import GateInput, Verdicts, apply_gates
+from rebalancer.risk import check_margin as judge_margin
+from rebalancer.working.page import RunPage
+
+APPROVAL_MARGIN_SECONDS = 60.0
+"""How much longer than its window an approval lasts: a wave may begin late."""
+
+
+def make_plan(
+    desk: Desk,
+    page: RunPage,
+    targets: SignalsRead,
+    account: AccountSnapshot,
+    market: MarketSnapshot,
+    standing: Standing,
+) -> Plan:
+    """Return what is wanted for every instrument.
+
+    A sleeve whose generator failed in this run is held even if its old file is still valid.
+    Rates older than the last session do not pay for buys.
+    """
+    failed = {
+        flag.subject.removeprefix("sleeve:")
+        for flag in page.flags
+        if flag.severity is Severity.HOLD and flag.subject.startswith("sleeve:")
+    }
+    signals = {name: signal for name, signal in targets.signals.items() if name not in failed}
+    closed = desk.sessions.last_closed(market.at)
+    return plan_rebalance(
+        desk.universe,
+        desk.sleeves,
+        signals,
+        standing.sleeve_lots,
+        account,
+        market,
+        desk.planning,
+        desk.fees,
+        now=market.at,
+        turnover_used=standing.turnover_in_session,
+        rates_since=None if closed is None else closed.open,
+    )
+
+
+def gate(
+    desk: Desk,
+    page: RunPage,
+    plan: Plan,
+    account: AccountSnapshot,
+    market: MarketSnapshot,
+    others: Sequence[WorkingOrder],
+) -> Verdicts:
+    """Return which of the plan's orders may go out, and why the others may not."""
+    page.stop()
+    standing = page.standing
+    traded = _traded_in_session(desk, page)
+    borrows = desk.planning.funding is Funding.BORROW
+    given = GateInput(
+        portfolio=desk.portfolio,
+        slot=page.slot,
+        attempt=page.attempt,
+        intents=plan.orders,
+        flags=page.flags,
+        account=account,
+        market=market,
+        universe=desk.universe,
+        limits=desk.limits,
+        fees=desk.fees,
+        session=desk.sessions.current(market.at),
+        venue_now=market.at,
+        approval_seconds=desk.working.window_seconds + APPROVAL_MARGIN_SECONDS,
+        state=standing.state,
+        sleeves=desk.sleeves,
+        others=tuple(others),
+        orders_in_session=standing.orders_in_session,
+        turnover_in_session=standing.turnover_in_session,
+        worst_price_bps=Decimal(str(desk.working.worst_price_bps)),
+        reprices=desk.working.reprice_after_seconds > 0,
+        reserve=desk.planning.cash_reserve * plan.capital,
+        borrow_limit=desk.planning.borrow_limit if borrows else None,
+        bought=frozenset(fill.instrument for fill in traded if fill.quantity > 0),
+        sold=frozenset(fill.instrument for fill in traded if fill.quantity < 0),
+    )
+    page.gate_input = given
+    verdicts = apply_gates(given)
+    page.decided(verdicts)
+    return verdicts
+
+
+def check_margin(
+    desk: Desk, venue: Venue, hands: Hands, gated: Verdicts, account: AccountSnapshot, page: RunPage
+) -> Verdicts:
+    """Return what is left after the venue was asked what the orders would do to the margin."""
+    now = venue.now()
+    previews = {order.reference: hands.preview(order.place(now)) for order in gated.approved}
+    verdicts = judge_margin(gated.approved, previews, account, desk.limits, desk.sleeves)
+    page.decided(replace(verdicts, refused=(*gated.refused, *verdicts.refused)))
+    return verdicts
+
+
+def _traded_in_session(desk: Desk, page: RunPage) -> list[Fill]:
+    """Return the executions since the session opened."""
+    session = desk.sessions.current(page.now)
+    since = session.open if session is not None else page.now - timedelta(days=1)
+    last = desk.books.last_record()
+    recent = desk.books.entries(max(0, (last.entries if last else 0) - 2000))
+    return [e.fill for e in recent if e.kind is EntryKind.FILL and e.fill.at >= since]

@@ -1,0 +1,67 @@
+"""The guard around the hour: an error becomes a flag, and the books are still closed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from rebalancer.errors import (
+    BlindError,
+    ConnectError,
+    DeadlineExceeded,
+    OutcomeUnknown,
+    RebalancerError,
+)
+from rebalancer.model.flags import Step
+from rebalancer.ports import Desk
+from rebalancer.working.closing import close_after_failure
+from rebalancer.working.page import RunPage
+
+
+@contextmanager
+def open_page(desk: Desk, slot: datetime) -> Iterator[RunPage]:
+    """Open the page of a slot and close it whatever happens.
+
+    An `Exception` that leaves the hour becomes a HALT flag with its step; what steps 8 to 13
+    are for still happens from what the page knows. A kill (`BaseException`) passes through:
+    the next run finishes from the journal. Raises `StateError` when nothing can be written.
+    """
+    earlier = [line for line in desk.books.journal(slot) if line.get("kind") == "begin"]
+    page = RunPage(desk, slot, len(earlier) + 1)
+    page.begin()
+    try:
+        page.step(Step.CONNECT)
+        yield page
+    except Exception as error:
+        note_failure(page, error)
+        close_after_failure(desk, page)
+
+
+_CODES: tuple[tuple[type[Exception], str], ...] = (
+    (BlindError, "blind"),
+    (ConnectError, "cannot-connect"),
+    (DeadlineExceeded, "deadline"),
+)
+
+
+def note_failure(page: RunPage, error: Exception) -> None:
+    """Turn what ended the hour into a flag, an exit code and a traceback for the host's file.
+
+    A report that fails (steps 10 to 12) is a flag of its own and never the exit code.
+    """
+    page.failure = error
+    page.host["traceback"] = traceback.format_exception(error)
+    known = isinstance(error, RebalancerError)
+    words = str(error) if known else f"{type(error).__name__}: {error}"
+    advice = error.advice if isinstance(error, RebalancerError) else RebalancerError.advice
+    message = f"step {int(page.at_step)}: {words}. {advice}"
+    if page.at_step >= Step.ALERT:
+        page.flag_quietly("report-failed", message, f"step:{int(page.at_step)}")
+        return
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), "run-failed")
+    page.flag_quietly(code, message)
+    page.worsen(error.exit_code if isinstance(error, RebalancerError) else 70)
+    if isinstance(error, OutcomeUnknown):
+        page.worsen(OutcomeUnknown.exit_code)

@@ -1,0 +1,212 @@
+"""This run's page of the logbook: what it knows, what it flagged, and its end, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from rebalancer.errors import DataError, DeadlineExceeded, StateError
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.codec import to_plain
+from rebalancer.model.flag_table import FLAG_TABLE
+from rebalancer.model.flags import RUN, ErrorFlag, Step
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.orders import (
+    ApprovedOrder,
+    Fill,
+    OrderStatus,
+    RefusedOrder,
+    VenueEvent,
+    WorkingOrder,
+)
+from rebalancer.model.records import RunRecord, Standing
+from rebalancer.ports import Desk
+from rebalancer.risk import Funding, GateInput, Verdicts, funding_of
+
+Fact = TypeVar("Fact")
+
+
+class RunPage:
+    """The page of one attempt at one slot; implements `ports.Page`.
+
+    Facts are kept by type, so that what comes later (and a close after a failure) can ask
+    for the last one of a kind. `orders` has each reference's last known state, `fills` the
+    executions seen in this run by id, `intents` what was approved and journaled.
+    """
+
+    def __init__(self, desk: Desk, slot: datetime, attempt: int) -> None:
+        self.desk = desk
+        self.slot = slot
+        self.attempt = attempt
+        self.at_step = Step.START
+        self.intents: dict[str, ApprovedOrder] = {}
+        self.orders: dict[str, WorkingOrder] = {}
+        self.fills: dict[str, Fill] = {}
+        self.cancelled: dict[str, WorkingOrder] = {}
+        self.standing: Standing = desk.books.standing()
+        self.approved: list[ApprovedOrder] = []
+        self.refused: list[RefusedOrder] = []
+        self.unmanaged: tuple[InstrumentId, ...] = ()
+        self.now = slot
+        self.first_account: AccountSnapshot | None = None
+        self.gate_input: GateInput | None = None
+        self.exit_code = 0
+        self.failure: Exception | None = None
+        self.host: dict[str, Any] = {}
+        self._flags: dict[tuple[str, str], ErrorFlag] = {}
+        self._facts: dict[type, Any] = {}
+        self._record: RunRecord | None = None
+
+    @property
+    def record(self) -> RunRecord:
+        """Return the run's record; raises `StateError` when there is none."""
+        if self._record is None:
+            raise StateError(f"run {self.slot:%Y-%m-%dT%H%MZ} has no record")
+        return self._record
+
+    @record.setter
+    def record(self, record: RunRecord) -> None:
+        self._record = record
+
+    @property
+    def has_record(self) -> bool:
+        """Return whether step 9 was reached."""
+        return self._record is not None
+
+    @property
+    def flags(self) -> tuple[ErrorFlag, ...]:
+        """Return the flags raised so far, in the order in which they were raised."""
+        return tuple(self._flags.values())
+
+    def step(self, step: Step) -> None:
+        """Begin a step; nothing goes on past the deadline before the orders are out."""
+        self.at_step = step
+        self._note("step", step=int(step))
+        if step <= Step.SUBMIT and self.desk.late():
+            raise DeadlineExceeded(f"the run's time was over before step {int(step)}")
+
+    def keep(self, fact: Fact) -> Fact:
+        """Remember and journal a fact and hand it back; flags in it are raised."""
+        self._facts[type(fact)] = fact
+        if isinstance(fact, AccountSnapshot):
+            self.first_account = self.first_account or fact
+            self._note("account", account=to_plain(fact))
+        carried: Any = fact if isinstance(fact, tuple) else getattr(fact, "flags", ())
+        for flag in carried:
+            if isinstance(flag, ErrorFlag):
+                self.raised(flag)
+        return fact
+
+    def last(self, kind: type[Fact]) -> Fact | None:
+        """Return the last kept fact of a type, None when there was none."""
+        fact: Fact | None = self._facts.get(kind)
+        return fact
+
+    def flag(self, code: str, message: str, subject: str = RUN) -> None:
+        """Raise a flag of the flag table at the current step."""
+        kind = FLAG_TABLE.get(code)
+        if kind is None:
+            raise DataError(f"{code!r} is not in the flag table")
+        self.raised(ErrorFlag(self.at_step, code, subject, kind.severity, message))
+
+    def flag_quietly(self, code: str, message: str, subject: str = RUN) -> None:
+        """Raise a flag even when the journal cannot be written any more."""
+        try:
+            self.flag(code, message, subject)
+        except StateError:
+            kind = FLAG_TABLE[code]
+            flag = ErrorFlag(self.at_step, code, subject, kind.severity, message)
+            self._flags.setdefault((code, subject), flag)
+
+    def raised(self, flag: ErrorFlag) -> None:
+        """Take over a flag that a room decided; the same trouble is kept once."""
+        if flag.code not in FLAG_TABLE:
+            raise DataError(f"{flag.code!r} is not in the flag table")
+        if (flag.code, flag.subject) not in self._flags:
+            self._flags[flag.code, flag.subject] = flag
+            self._note("flag", flag=to_plain(flag))
+
+    def decided(self, verdicts: Verdicts) -> None:
+        """Take over what the gates approved and refused, all of it so far."""
+        self.approved = list(verdicts.approved)
+        self.refused = list(verdicts.refused)
+
+    def funding(self, approved: Sequence[ApprovedOrder]) -> Funding:
+        """Return what the approved orders are released by, from what the gates saw."""
+        if self.gate_input is None:
+            raise DataError("nothing was gated in this run")
+        return funding_of(self.gate_input, approved)
+
+    def stop(self) -> ErrorFlag | None:
+        """Return why nothing more may be sent: a HALT file or the deadline; None to go on."""
+        reason = self.desk.books.halt_reason()
+        if reason is not None:
+            self.flag("halt-file", f"a HALT file forbids sending: {reason or 'no reason given'}")
+            return self._flags["halt-file", RUN]
+        if self.desk.late():
+            self.flag("deadline", "the run's time is over; nothing more was sent")
+            return self._flags["deadline", RUN]
+        return None
+
+    def intend(self, orders: Sequence[ApprovedOrder]) -> None:
+        """Journal approved orders, durably, before they go to the wire."""
+        for order in orders:
+            if order.reference in self.intents:
+                raise DataError(f"{order.reference} was already sent in this run")
+            self.intents[order.reference] = order
+        lines = [to_plain(order) for order in orders]
+        self._note("intents", durable=True, orders=lines)
+
+    def sent(self, references: Sequence[str]) -> None:
+        """Journal that these were handed to the wire."""
+        self._note("sent", references=list(references))
+
+    def saw(self, event: VenueEvent) -> None:
+        """Journal an event of the venue; an execution is on disk before this returns."""
+        if isinstance(event, Fill):
+            known = self.fills.get(event.exec_id)
+            self.fills[event.exec_id] = event
+            if known != event:
+                self._note("fill", durable=True, fill=to_plain(event))
+            return
+        if self.orders.get(event.reference) != event:
+            self._note("order", order=to_plain(event))
+        self.orders[event.reference] = event
+
+    def own_fills(self) -> tuple[Fill, ...]:
+        """Return the executions of the orders that this run sent."""
+        return tuple(fill for fill in self.fills.values() if fill.reference in self.intents)
+
+    def unacknowledged(self) -> tuple[str, ...]:
+        """Return the references of which the venue's last word is missing or unknown."""
+        silent = {OrderStatus.SENT, OrderStatus.UNKNOWN}
+        return tuple(
+            reference
+            for reference in self.intents
+            if reference not in self.orders or self.orders[reference].status in silent
+        )
+
+    def remember(self, **changes: Any) -> Standing:
+        """Change what is remembered from run to run, and save it."""
+        self.standing = replace(self.standing, **changes)
+        self.desk.books.save_standing(self.standing)
+        return self.standing
+
+    def begin(self) -> None:
+        """Reserve this attempt's reference numbers in the journal."""
+        self._note("begin", durable=True, attempt=self.attempt, mode=self.desk.mode.value)
+
+    def end(self) -> None:
+        """Journal that the record stands."""
+        self._note("end", durable=True, attempt=self.attempt)
+
+    def worsen(self, code: int) -> None:
+        """Let the process end with `code` when it is worse than what it had."""
+        ladder = (0, 3, 8, 4, 5, 9, 70)
+        self.exit_code = max(self.exit_code, code, key=ladder.index)
+
+    def _note(self, kind: str, *, durable: bool = False, **more: Any) -> None:
+        line: Mapping[str, Any] = {"kind": kind, "attempt": self.attempt} | more
+        self.desk.books.note(self.slot, line, durable=durable)

@@ -1,0 +1,106 @@
+"""The run as a value: made from what the page knows, complete or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from rebalancer.ledger import equity_point
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.flags import LatchedFlag, Severity, halted
+from rebalancer.model.plan import Plan
+from rebalancer.model.records import SCHEMA, EquityPoint, Outcome, RunRecord
+from rebalancer.ports import Desk, SignalsRead
+from rebalancer.working.bookkeeping import expected_now
+from rebalancer.working.page import RunPage
+
+
+def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> RunRecord:
+    """Return the run's record; `after` None when the account was not seen after it."""
+    plan, read = page.last(Plan), page.last(SignalsRead)
+    session = session_date(desk, page.now)
+    outcome = Outcome.HALTED if halted(page.flags) else Outcome.FINISHED
+    return RunRecord(
+        schema=SCHEMA,
+        portfolio=desk.portfolio,
+        slot=page.slot,
+        attempt=page.attempt,
+        mode=desk.mode,
+        session=session,
+        outcome=Outcome.FAILED if page.failure is not None else outcome,
+        exit_code=page.exit_code,
+        reached=int(page.at_step),
+        now=page.now,
+        before=page.first_account,
+        after=after,
+        signals=tuple(read.signals[name] for name in sorted(read.signals)) if read else (),
+        lines=tuple(plan.lines()) if plan else (),
+        band_costs=plan.band_costs if plan else (),
+        approved=tuple(page.approved),
+        refused=tuple(page.refused),
+        cancelled=tuple(page.cancelled.values()),
+        orders=tuple(page.orders[name] for name in page.intents if name in page.orders),
+        fills=tuple(page.fills[name] for name in sorted(page.fills)),
+        flags=page.flags,
+        unmanaged=page.unmanaged,
+        positions_expected=expected_now(desk.books),
+        entries=len(desk.books.entries()),
+        equity=_equity(desk, page, after, session),
+        standing=page.standing,
+    )
+
+
+def _equity(
+    desk: Desk, page: RunPage, after: AccountSnapshot | None, session: date | None
+) -> EquityPoint | None:
+    """Return the run's row of the equity file; None when the account was not seen."""
+    if after is None or session is None:
+        return None
+    earlier = [point for point in desk.books.equity() if point.slot < page.slot]
+    return equity_point(
+        after,
+        slot=page.slot,
+        session=session,
+        previous=earlier[-1] if earlier else None,
+        standing=page.standing,
+        orders=len(page.intents),
+        fills=len(page.own_fills()),
+        turnover=turnover(page, after),
+    )
+
+
+def turnover(page: RunPage, account: AccountSnapshot | None) -> Decimal:
+    """Return the traded notional of this run's orders in base currency.
+
+    A fill in a currency without a rate counts nothing: it cannot be valued, and the flag for
+    the missing rate has said so.
+    """
+    total = Decimal(0)
+    for fill in page.own_fills():
+        if account is None or not account.rates.knows(fill.currency):
+            continue
+        instrument = page.desk.universe[fill.instrument]
+        worth = abs(fill.quantity * fill.price) * instrument.multiplier / instrument.magnifier
+        total += worth * account.rates.rate(fill.currency)
+    return total
+
+
+def latch(page: RunPage, code: str, subject: str, message: str, evidence: str = "") -> None:
+    """Remember a HOLD across runs; the same trouble stands once, from its first time."""
+    if any(
+        (old.code, old.subject, old.evidence.partition("|")[0])
+        == (code, subject, evidence.partition("|")[0])
+        for old in page.standing.latched
+    ):
+        return
+    flag = LatchedFlag(code, subject, Severity.HOLD, message, page.now, evidence)
+    page.standing = replace(page.standing, latched=(*page.standing.latched, flag))
+
+
+def session_date(desk: Desk, at: datetime) -> date | None:
+    """Return the date of the last session that opened at or before `at`."""
+    try:
+        return desk.sessions.latest(at).date
+    except LookupError:
+        return None

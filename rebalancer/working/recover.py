@@ -1,0 +1,234 @@
+"""Start is recovery: what earlier runs left is finished before this one plans.
+
+Executions while nobody looked are booked, orders with an unknown fate are looked up, and a
+run that died gets its record from its journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rebalancer.errors import OutcomeUnknown
+from rebalancer.ledger import trade_records
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.codec import from_plain
+from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity
+from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
+from rebalancer.model.records import SCHEMA, Mode, Outcome, RunRecord
+from rebalancer.ports import Desk, Venue
+from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in
+from rebalancer.working.page import RunPage
+from rebalancer.working.record import session_date
+
+LOOK_BACK = timedelta(days=1)
+"""Executions are asked for from this long before the last record: ids make doubles harmless."""
+
+
+def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
+    """Finish what earlier runs left: executions, unknown fates, records of runs that died."""
+    page.now = venue.now()
+    dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)
+    left = dead + ((page.slot,) if page.attempt > 1 else ())
+    journals = {slot: desk.books.journal(slot) for slot in left}
+    book_what_happened(desk, venue, page, journals)
+    suspects = _unresolved(page.standing.latched)
+    for slot, journal in journals.items():
+        suspects |= {name: slot for name in _silent(journal)}
+    settle(desk, venue, page, suspects)
+    for slot in left:
+        _tell_death(page, slot, journals[slot])
+    for slot in dead:
+        _record_dead(desk, page, slot, journals[slot])
+
+
+def book_what_happened(
+    desk: Desk,
+    venue: Venue,
+    page: RunPage,
+    journals: Mapping[datetime, Sequence[Mapping[str, Any]]],
+) -> None:
+    """Book executions that the journals or the venue have and the books have not."""
+    last = desk.books.last_record()
+    times = [*journals, *(() if last is None else (last.slot,))]
+    since = (min(times) if times else page.slot) - LOOK_BACK
+    seen = [
+        from_plain(Fill, line["fill"], "journal")
+        for journal in journals.values()
+        for line in journal
+        if line.get("kind") == "fill"
+    ]
+    newest = {fill.exec_id: fill for fill in (*seen, *venue.executions(since))}
+    count = book_fills(desk, page.slot, tuple(newest.values()))
+    if count:
+        page.flag(
+            "fills-while-away", f"{count} lines were booked for executions since the last run"
+        )
+
+
+def settle(
+    desk: Desk, venue: Venue, page: RunPage, suspects: Mapping[str, datetime | None]
+) -> None:
+    """Look up every order whose fate is unknown; what stays unknown stays latched."""
+    for reference in sorted(suspects):
+        try:
+            found = venue.find(reference)
+        except OutcomeUnknown as error:
+            _keep(desk, page, reference, suspects[reference], str(error), absent=False)
+            continue
+        if found:
+            for order in found:
+                page.cancelled.setdefault(f"{reference}@{order.venue_id}", order)
+            _release(page, reference)
+        elif _proved_absent(page, venue, reference):
+            _release(page, reference)
+        else:
+            _keep(
+                desk,
+                page,
+                reference,
+                suspects[reference],
+                "the venue does not show it",
+                absent=True,
+            )
+
+
+def _unresolved(latched: Sequence[LatchedFlag]) -> dict[str, datetime | None]:
+    return {
+        flag.evidence.partition("|")[0]: None for flag in latched if flag.code == "unresolved-order"
+    }
+
+
+def _silent(journal: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the references of a journal whose last known state is none or unknown."""
+    status = {
+        line["order"]["reference"]: OrderStatus(line["order"]["status"])
+        for line in journal
+        if line.get("kind") == "order"
+    }
+    silent = {OrderStatus.SENT, OrderStatus.UNKNOWN}
+    return {name for name in intents_in(journal) if status.get(name, OrderStatus.SENT) in silent}
+
+
+def _proved_absent(page: RunPage, venue: Venue, reference: str) -> bool:
+    """Return whether two looks, far enough apart, both found nothing."""
+    first = next(
+        (
+            flag.evidence.partition("|")[2]
+            for flag in page.standing.latched
+            if flag.evidence.partition("|")[0] == reference
+        ),
+        "",
+    )
+    since = datetime.fromisoformat(first) if first else page.now
+    return (page.now - since).total_seconds() >= venue.absence_seconds
+
+
+def _release(page: RunPage, reference: str) -> None:
+    kept = tuple(
+        flag
+        for flag in page.standing.latched
+        if flag.code != "unresolved-order" or flag.evidence.partition("|")[0] != reference
+    )
+    if kept != page.standing.latched:
+        page.remember(latched=kept)
+
+
+def _keep(
+    desk: Desk, page: RunPage, reference: str, slot: datetime | None, why: str, *, absent: bool
+) -> None:
+    """Latch (or keep latched) an order whose fate is unknown and flag it in this run."""
+    old = next(
+        (f for f in page.standing.latched if f.evidence.partition("|")[0] == reference), None
+    )
+    subject = old.subject if old else _instrument(desk, reference, slot)
+    first = (old.evidence.partition("|")[2] if old else "") or (
+        page.now.isoformat() if absent else ""
+    )
+    message = f"order {reference} is unresolved: {why}"
+    since = old.since if old else page.now
+    flag = LatchedFlag(
+        "unresolved-order", subject, Severity.HOLD, message, since, f"{reference}|{first}"
+    )
+    others = tuple(f for f in page.standing.latched if f is not old)
+    page.remember(latched=(*others, flag))
+    page.flag("unresolved-order", message, subject)
+    page.worsen(OutcomeUnknown.exit_code)
+
+
+def _instrument(desk: Desk, reference: str, slot: datetime | None) -> str:
+    if slot is None:
+        return ""
+    order = intents_in(desk.books.journal(slot))[reference]
+    return str(order["intent"]["instrument"])
+
+
+def _tell_death(page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]) -> None:
+    steps = [int(line["step"]) for line in journal if line.get("kind") == "step"]
+    reached = _last_of_dead(journal, steps, page) if slot == page.slot else steps
+    page.flag(
+        "run-died",
+        f"the run of {slot:%Y-%m-%d %H:%M} UTC ended in step {reached[-1] if reached else 0} "
+        "without a record; its executions are booked and its orders were looked up",
+        f"run:{slot:%Y-%m-%dT%H%MZ}",
+    )
+    page.flag("run-repaired", f"the books of {slot:%Y-%m-%d %H:%M} UTC were finished")
+
+
+def _last_of_dead(
+    journal: Sequence[Mapping[str, Any]], steps: Sequence[int], page: RunPage
+) -> Sequence[int]:
+    earlier = [
+        int(line["step"])
+        for line in journal
+        if line.get("kind") == "step" and line.get("attempt") != page.attempt
+    ]
+    return earlier or steps
+
+
+def _record_dead(
+    desk: Desk, page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write the record that a run which died did not write."""
+    approved = tuple(
+        from_plain(ApprovedOrder, order, "journal") for order in intents_in(journal).values()
+    )
+    accounts = [line["account"] for line in journal if line.get("kind") == "account"]
+    orders = {
+        line["order"]["reference"]: from_plain(WorkingOrder, line["order"], "journal")
+        for line in journal
+        if line.get("kind") == "order"
+    }
+    flags = tuple(
+        from_plain(ErrorFlag, line["flag"], "journal")
+        for line in journal
+        if line.get("kind") == "flag"
+    )
+    steps = [int(line["step"]) for line in journal if line.get("kind") == "step"]
+    begins = [line for line in journal if line.get("kind") == "begin"]
+    entries = desk.books.entries()
+    record = RunRecord(
+        schema=SCHEMA,
+        portfolio=desk.portfolio,
+        slot=slot,
+        attempt=len(begins),
+        mode=Mode(begins[-1]["mode"]) if begins else desk.mode,
+        session=session_date(desk, slot),
+        outcome=Outcome.FAILED,
+        exit_code=70,
+        reached=steps[-1] if steps else 0,
+        now=slot,
+        before=from_plain(AccountSnapshot, accounts[0], "journal") if accounts else None,
+        approved=approved,
+        orders=tuple(orders[name] for name in sorted(orders)),
+        fills=tuple(e.fill for e in entries if e.slot == slot and e.kind == "fill"),
+        flags=flags,
+        positions_expected=expected_now(desk.books),
+        entries=len(entries),
+        standing=replace(page.standing),
+    )
+    desk.books.save_record(
+        record, {"recovered_by": f"{page.slot:%Y-%m-%dT%H%MZ}"}, trade_records(entries)
+    )

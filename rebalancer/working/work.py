@@ -1,0 +1,193 @@
+"""Step 7, second half: approved orders go out, in waves, and are worked until their time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rebalancer.errors import OutcomeUnknown
+from rebalancer.execution import (
+    CancelRequest,
+    Done,
+    Move,
+    OrderState,
+    Wait,
+    advance,
+    asked,
+    next_move,
+    silence,
+    start,
+)
+from rebalancer.model.flags import ErrorFlag
+from rebalancer.model.orders import (
+    ApprovedOrder,
+    OrderStatus,
+    RefusedOrder,
+    Replace,
+    VenueEvent,
+)
+from rebalancer.ports import Desk, Hands, Venue
+from rebalancer.risk import Funding, SentOrder, release
+from rebalancer.working.page import RunPage
+
+
+def work(
+    desk: Desk, venue: Venue, hands: Hands, approved: Sequence[ApprovedOrder], page: RunPage
+) -> None:
+    """Send approved orders and work them until they are done or their time is up.
+
+    Reductions go first; the others go as soon as what they cost is really there. Before each
+    message the page is asked whether it may still go out. An order that the venue does not
+    acknowledge in time is looked up once and never sent again. No orders: nothing happens.
+    """
+    shift = Shift(desk, venue, hands, page, approved)
+    while shift.goes_on():
+        shift.send_what_may_go()
+        shift.make_moves()
+        shift.listen()
+    shift.look_up_silent()
+    shift.explain_unsent()
+    page.now = venue.now()
+
+
+class Shift:
+    """The orders of one run while they are worked."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        venue: Venue,
+        hands: Hands,
+        page: RunPage,
+        approved: Sequence[ApprovedOrder],
+    ) -> None:
+        self.desk, self.venue, self.hands, self.page = desk, venue, hands, page
+        self.waiting = sorted(approved, key=lambda o: (o.intent.wave, o.intent.sequence))
+        self.states: dict[str, OrderState] = {}
+        self.ends = venue.now() + timedelta(seconds=desk.working.window_seconds)
+        self.stopped = False
+        self.funding: Funding | None = page.funding(approved) if approved else None
+
+    def goes_on(self) -> bool:
+        """Return whether anything is still to be sent or awaited."""
+        if any(not isinstance(move, Done) for move in self._moves().values()):
+            return True
+        return bool(self.waiting) and not self.stopped and self.venue.now() < self.ends
+
+    def send_what_may_go(self) -> None:
+        """Send the reductions at once and every other order as soon as it is funded.
+
+        What the shared limits will not let through any more in this run is refused, and what
+        works of a neutral sleeve that lost a leg is cancelled.
+        """
+        if self.stopped or not self.waiting or self.funding is None or not self._may_send():
+            return
+        now = self.venue.now()
+        answer = release(self.funding, self.waiting, self._sent(), final=now >= self.ends)
+        self.waiting = list(answer.waiting)
+        self._drop(answer.dropped, answer.flags)
+        for reference in answer.cancel:
+            self._cancel(reference)
+        if answer.released:
+            self.page.intend(answer.released)
+            self.states |= {order.reference: start(order, now) for order in answer.released}
+            self._take(self.hands.submit([order.place(now) for order in answer.released]))
+            self.page.sent([order.reference for order in answer.released])
+
+    def make_moves(self) -> None:
+        """Re-price or cancel the orders whose time for it has come."""
+        for reference, move in sorted(self._moves().items()):
+            if isinstance(move, Replace):
+                if self._may_send():
+                    self._take(self.hands.replace(move))
+                    self.states[reference] = asked(self.states[reference], move, self.venue.now())
+            elif isinstance(move, CancelRequest):
+                self._cancel(reference)
+                self.states[reference] = asked(self.states[reference], move, self.venue.now())
+
+    def listen(self) -> None:
+        """Let time pass until something happens or somebody must act."""
+        now = self.venue.now()
+        times = [move.until for move in self._moves().values() if isinstance(move, Wait)]
+        if self.waiting and not self.stopped:
+            times.append(self.ends)
+        until = min([*times, now + timedelta(seconds=self.desk.working.poll_seconds)])
+        if not times or until <= now:
+            return
+        self._take(self.venue.wait(until))
+        at = self.venue.now()
+        self.states = {
+            name: silence(state, self.desk.working, at) for name, state in self.states.items()
+        }
+
+    def look_up_silent(self) -> None:
+        """Ask the venue once for each order that it has not acknowledged.
+
+        What it does not show, or cannot tell, stays unresolved: the closing latches it.
+        """
+        for reference in self.page.unacknowledged():
+            try:
+                for order in self.venue.find(reference):
+                    self.page.saw(order)
+            except OutcomeUnknown:
+                continue
+
+    def explain_unsent(self) -> None:
+        """Flag what the venue refused, and refuse what was approved and never sent."""
+        for reference, order in self.page.orders.items():
+            if order.status is OrderStatus.REJECTED and reference in self.page.intents:
+                self.page.flag(
+                    "order-rejected",
+                    f"the venue refused {order.quantity:f} {order.instrument}: "
+                    f"{order.message or 'no reason given'}",
+                    order.instrument,
+                )
+        if self.waiting and self.funding is not None:
+            answer = release(self.funding, self.waiting, self._sent(), final=True)
+            self._drop(answer.dropped, () if self.stopped else answer.flags)
+            self.waiting = []
+
+    def _sent(self) -> tuple[SentOrder, ...]:
+        return tuple(
+            SentOrder(
+                state.approved,
+                state.filled,
+                state.done,
+                rejected=state.status is OrderStatus.REJECTED,
+            )
+            for state in self.states.values()
+        )
+
+    def _drop(self, dropped: Sequence[RefusedOrder], flags: Sequence[ErrorFlag]) -> None:
+        self.page.refused.extend(dropped)
+        gone = {(refused.intent.instrument, refused.intent.part) for refused in dropped}
+        self.page.approved = [
+            order
+            for order in self.page.approved
+            if (order.instrument, order.intent.part) not in gone
+        ]
+        for flag in flags:
+            self.page.raised(flag)
+
+    def _cancel(self, reference: str) -> None:
+        order = self.page.orders.get(reference)
+        if order is not None and not order.status.terminal:
+            self._take(self.hands.cancel(order))
+
+    def _moves(self) -> dict[str, Move]:
+        now = self.venue.now()
+        return {
+            name: next_move(state, self.desk.working, now) for name, state in self.states.items()
+        }
+
+    def _may_send(self) -> bool:
+        """Return whether messages may still go out; what stopped them once stops them all."""
+        self.stopped = self.stopped or self.page.stop() is not None
+        return not self.stopped
+
+    def _take(self, events: Sequence[VenueEvent]) -> None:
+        for event in events:
+            self.page.saw(event)
+            state = self.states.get(event.reference)
+            if state is not None:
+                self.states[event.reference] = advance(state, event, self.venue.now())

@@ -1,0 +1,5 @@
+"""Cron's door."""
+
+from rebalancer.cli import main
+
+raise SystemExit(main())

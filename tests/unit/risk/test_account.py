@@ -1,0 +1,135 @@
+"""Step 4: no order on an account that is not proved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.flags import Severity
+from rebalancer.risk import check_account
+from tests.unit.risk.builders import (
+    NOW,
+    A,
+    B,
+    a_position,
+    an_account,
+    d,
+    identifier,
+    some_limits,
+)
+
+
+def codes(account: AccountSnapshot, low_high: tuple[Decimal, Decimal] | None = None) -> list[str]:
+    flags = check_account(account, some_limits(), low_high, now=NOW)
+    assert all(flag.severity is Severity.HALT for flag in flags)
+    return [flag.code for flag in flags]
+
+
+def said(account: AccountSnapshot) -> str:
+    return " ".join(f.message for f in check_account(account, some_limits(), None, now=NOW))
+
+
+def test_an_account_that_adds_up_is_accepted() -> None:
+    assert codes(an_account(a_position(A, "100"), a_position(B, "-20"))) == []
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "NaN", "Infinity", "-Infinity", "sNaN"])
+def test_a_net_liquidation_that_is_no_positive_number_halts(value: str) -> None:
+    assert codes(an_account(net_liquidation=d(value))) == ["net-liquidation-invalid"]
+
+
+def test_outside_the_owners_range_halts() -> None:
+    assert codes(an_account(), (d(200_000), d(300_000))) == ["net-liquidation-range"]
+    assert codes(an_account(), (d(100_000), d(300_000))) == []
+
+
+@pytest.mark.parametrize(("value", "proved"), [("100500", True), ("100503", False)])
+def test_parts_must_add_up_within_half_a_percent(value: str, proved: bool) -> None:
+    # 100,000 in parts: 500 / 100,500 = 0.4975 %, 503 / 100,503 = 0.50048 %
+    expected = [] if proved else ["net-liquidation-unproved"]
+    assert codes(an_account(net_liquidation=d(value))) == expected
+
+
+def test_missing_positions_show_in_the_gross_value() -> None:
+    account = an_account(a_position(A, "100"), gross_position_value=d(10_000))
+    assert codes(account) == []
+    blind = an_account(gross_position_value=d(10_000))
+    assert codes(blind) == ["net-liquidation-unproved"]
+    assert "some are missing" in said(blind)
+
+
+def test_currencies_count_at_their_rates() -> None:
+    account = an_account(
+        a_position(identifier("SAP", "EUR"), "100", "90"),
+        cash={"USD": "50000", "EUR": "10000"},
+        rates={"EUR": "1.1"},
+    )
+    # 50,000 + 1.1 x (10,000 + 9,000) = 70,900
+    assert account.net_liquidation == d(70_900)
+    assert codes(account) == []
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        an_account(cash={"USD": "100000", "EUR": "5"}),
+        an_account(a_position(identifier("SAP", "EUR"), "1")),
+        an_account(accrued={"EUR": Decimal(3)}),
+    ],
+)
+def test_a_currency_without_rate_blinds_and_is_named(account: AccountSnapshot) -> None:
+    assert codes(account) == ["net-liquidation-unproved"]
+    assert "blind" in said(account)
+    assert "EUR" in said(account)
+
+
+def test_a_rate_is_not_needed_for_nothing() -> None:
+    assert codes(an_account(cash={"USD": "100000", "EUR": "0"})) == []
+
+
+def test_a_holding_without_value_proves_nothing() -> None:
+    account = an_account(a_position(A, "100", value=None))
+    assert codes(account) == ["net-liquidation-unproved"]
+    assert A in said(account)
+    assert codes(an_account(a_position(A, "0", value=None))) == []
+
+
+@pytest.mark.parametrize("field", ["cash", "quantity", "gross"])
+def test_not_a_number_proves_nothing(field: str) -> None:
+    nan = d("NaN")
+    account = {
+        "cash": an_account(a_position(A, "0"), cash={"USD": "NaN"}, net_liquidation=d(100)),
+        "quantity": an_account(replace(a_position(A, "0"), quantity=nan)),
+        "gross": an_account(gross_position_value=nan),
+    }[field]
+    assert codes(account) == ["net-liquidation-unproved"]
+
+
+def test_accrued_money_is_part_of_the_value() -> None:
+    account = an_account(cash={"USD": "10000"}, accrued={"USD": d(500)}, net_liquidation=d(10_500))
+    assert codes(account) == []
+
+
+def test_an_old_snapshot_proves_nothing() -> None:
+    assert codes(an_account(at=NOW - timedelta(minutes=6))) == ["net-liquidation-unproved"]
+    assert codes(an_account(at=NOW - timedelta(minutes=4))) == []
+
+
+def test_a_future_adds_its_gain_and_not_its_value() -> None:
+    future = identifier("ES")
+    future = type(future)("ES.FUT.202612@IB")
+    position = a_position(
+        future, "2", "5000", currency="USD", value=d(500_000), average_cost=d(4900)
+    )
+    # 2 x 50 x (5,000 - 4,900) = 10,000 of gain on 500,000 of value
+    account = an_account(position, net_liquidation=d(110_000))
+    assert codes(account) == []
+    unknown = an_account(
+        a_position(future, "2", "5000", currency="USD", value=d(500_000), average_cost=None),
+        net_liquidation=d(110_000),
+    )
+    assert codes(unknown) == ["net-liquidation-unproved"]
