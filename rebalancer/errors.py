@@ -115,7 +115,7 @@ class DeadlineExceeded(RebalancerError):
     """This run took longer than it may; nothing was sent after the deadline."""
 
     exit_code = 8
-    advice = "Look for a slow venue or generator in the run's log; the next run goes on."
+    advice = "Look for a slow venue or generator in the run's journal.jsonl; the next run goes on."
 
 
 class Interrupted(RebalancerError):

@@ -60,6 +60,9 @@ class Venue(Protocol):
     def now(self) -> datetime:
         """Return the venue's time."""
 
+    def skew_seconds(self) -> float:
+        """Return how far the venue's time was from this machine's when last measured."""
+
     def account(self) -> AccountSnapshot:
         """Return a complete snapshot of the account."""
 

@@ -30,6 +30,7 @@ from rebalancer.simulators.parameters import PaperSettings
 from rebalancer.simulators.recording import recording
 
 _STALE_SECONDS = 3600.0
+_SKEW_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,11 @@ class PaperVenue:
     def now(self) -> datetime:
         """Return the simulated time."""
         return self.exchange.now
+
+    def skew_seconds(self) -> float:
+        """Return zero: the run's market time is this venue's (a fault may say otherwise)."""
+        fault = self.exchange.faults.strikes(FaultKind.CLOCK_SKEW)
+        return (fault.seconds or _SKEW_SECONDS) if fault else 0.0
 
     def account(self) -> AccountSnapshot:
         """Return the account, valued at the middle of the market (the last close when closed)."""

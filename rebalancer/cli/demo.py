@@ -1,7 +1,8 @@
-"""`rebalancer demo`: four hours of a paper portfolio in March 2020, and where to look."""
+"""`rebalancer demo`: four hours of a paper portfolio in May 2017, and where to look."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from argparse import Namespace
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rebalancer.cli.init import example_text
+from rebalancer.cli.orders import execute as show_orders
 from rebalancer.cli.run import run_one
 from rebalancer.config import load
 from rebalancer.errors import UsageError
@@ -28,30 +30,32 @@ class Scene:
     text: str
 
 
+START = "2017-05-24T13:30:00Z"
 SCENES = (
     Scene(
-        datetime(2020, 3, 6, 15, 5, tzinfo=UTC),
+        datetime(2017, 5, 24, 15, 5, tzinfo=UTC),
         "The first hour",
-        "Friday, 10:05 in New York. The account holds 100,000 USD and nothing else; the\n"
+        "Wednesday, 11:05 in New York. The account holds 100,000 USD and nothing else; the\n"
         "generators say what it should hold, and the difference is ordered.",
     ),
     Scene(
-        datetime(2020, 3, 6, 16, 5, tzinfo=UTC),
+        datetime(2017, 5, 24, 16, 5, tzinfo=UTC),
         "An hour later",
         "Prices have moved a little, every weight is still within its no-trade band:\n"
         "there is nothing to do, and each instrument says why.",
     ),
     Scene(
-        datetime(2020, 3, 9, 19, 5, tzinfo=UTC),
-        "The day oil fell",
-        "Monday, 15:05 in New York. Some prices are more than 15 % below Friday's close;\n"
-        "the price collar refuses their orders, and an alert says so.",
+        datetime(2017, 5, 25, 19, 5, tzinfo=UTC),
+        "A price that nobody should trust",
+        "Thursday, 15:05. Best Buy stands 18 % above its last close. It had good results that\n"
+        "morning, but a program cannot tell that from a bad price: the price collar refuses\n"
+        "the order, and an alert says so.",
     ),
     Scene(
-        datetime(2020, 3, 9, 20, 25, tzinfo=UTC),
+        datetime(2017, 5, 25, 20, 25, tzinfo=UTC),
         "After the close",
-        "The market closed at 20:00 UTC: nothing is ordered, the day's last mail goes out\n"
-        "and the session is committed to the database.",
+        "The market closed at 20:00 UTC: nothing is sent, the day's last mail goes out and\n"
+        "the session is committed to the database.",
     ),
 )
 
@@ -65,7 +69,8 @@ def execute(arguments: Namespace) -> int:
     for number, scene in enumerate(SCENES, start=1):
         print(f"\n{'=' * 88}\n{number}/{len(SCENES)}  {scene.title}: {scene.at:%Y-%m-%d %H:%M} UTC")
         print(f"{scene.text}\n{'-' * 88}")
-        codes.append(run_one(load(path), Mode.PAPER, scene.at))
+        codes.append(run_one(load(path), Mode.PAPER, scene.at, brief=True))
+        show_orders(Namespace(config=str(path), slot=None, dry_run=False, json=False))
     _where_to_look(folder, path)
     return max(codes)
 
@@ -87,6 +92,7 @@ def _configuration(root: Path) -> Path:
     text = example_text(NAME)
     text = text.replace('generator = "signals/', f'generator = "{signals}/')
     text = text.replace('state = "state"', 'state = "."')
+    text = re.sub(r"^start = .*$", f"start = {START}", text, flags=re.MULTILINE)
     path = root / f"{NAME}.toml"
     Files().replace(path, text.encode("utf-8"))
     return path

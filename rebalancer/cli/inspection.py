@@ -147,10 +147,33 @@ def check_calendars(config: Config, findings: Findings) -> None:
 
 
 def check_prices(config: Config, findings: Findings) -> None:
-    """Tell when a gate will refuse everything because of what the prices lack."""
-    from rebalancer.model.records import Mode
+    """Prove that the recording has every instrument, and tell what its prices lack."""
+    from rebalancer.config import VenueName
+    from rebalancer.model.instrument import Kind
+    from rebalancer.simulators.recording import recording
 
-    if config.portfolio.mode is Mode.PAPER and not config.risk.allow_unknown_volume:
+    if config.account.venue is not VenueName.SIMULATED:
+        return
+    try:
+        played = recording(config.paper.recording)
+    except DataError as error:
+        findings.bad("prices", f"{config.path}: {error}")
+        return
+    missing = [
+        each.id
+        for each in config.instruments
+        if each.kind is not Kind.FOREX
+        and (each.symbol not in played.symbols or each.currency != played.currency)
+    ]
+    for identifier in missing:
+        findings.bad(
+            "prices",
+            f"{config.path}: {identifier}: recording {played.name} does not have it; it has "
+            f"{', '.join(sorted(played.symbols))} in {played.currency}",
+        )
+    if not missing:
+        findings.ok("prices", f"recording {played.name}, up to {played.last_day:%Y-%m-%d}")
+    if not config.risk.allow_unknown_volume:
         findings.note(
             "risk",
             "the recording has no volumes: without risk.allow_unknown_volume = true the "

@@ -16,7 +16,7 @@ from rebalancer.config.sections import VenueName
 from rebalancer.errors import RebalancerError, UsageError
 from rebalancer.hourly import hour
 from rebalancer.model.records import Mode, RunRecord
-from rebalancer.reports.summary import summary_text
+from rebalancer.reports.summary import lead_text, summary_text
 from rebalancer.store.books import slot_name
 from rebalancer.wiring import books_for, desk_for, paper_clock, sessions_for
 from rebalancer.working.due import why_due
@@ -50,7 +50,7 @@ def chosen_mode(config: Config, *, dry: bool, paper: bool) -> Mode:
     return Mode.PAPER if paper else config.portfolio.mode
 
 
-def run_one(config: Config, mode: Mode, at: datetime | None) -> int:
+def run_one(config: Config, mode: Mode, at: datetime | None, *, brief: bool = False) -> int:
     """Run one hour of one portfolio and say what happened; return its exit code."""
     seconds = config.portfolio.deadline_minutes * 60
     deadline = Deadline(seconds - min(LAST_SECONDS, seconds / 4))
@@ -66,7 +66,7 @@ def run_one(config: Config, mode: Mode, at: datetime | None) -> int:
             print(f"{config.name} {slot_name(slot)}: {reason}")
             return 0
         record = hour(desk_for(config, mode=mode, at=slot, late=deadline.over), slot)
-    show(config, mode, record)
+    show(config, mode, record, brief=brief)
     return record.exit_code
 
 
@@ -81,6 +81,11 @@ def chosen_slot(config: Config, mode: Mode, at: datetime | None) -> datetime | N
             raise UsageError("--at is for paper accounts; a real one is run at the time it is")
         return slot_of(SystemClock().now())
     lived = paper_clock(config)
+    if at is not None and at < config.paper.start:
+        raise UsageError(
+            f"--at {at:%Y-%m-%dT%H:%MZ}: the paper account opens at "
+            f"{config.paper.start:%Y-%m-%dT%H:%MZ} (paper.start in {config.path.name})"
+        )
     if at is not None:
         if lived is not None and at < lived and books_for(config, mode).record(at) is None:
             raise UsageError(
@@ -93,8 +98,15 @@ def chosen_slot(config: Config, mode: Mode, at: datetime | None) -> datetime | N
     after = after if lived is None else max(after, slot_of(lived))
     interval = timedelta(minutes=config.portfolio.interval_minutes)
     commit_after = timedelta(minutes=config.database.commit_after_close_minutes)
-    grid = config.paper.start + interval * ((after - config.paper.start) // interval)
-    return next_paper_slot(grid, interval, sessions_for(config, after), commit_after)
+    slot: datetime | None = config.paper.start + interval * (
+        (after - config.paper.start) // interval
+    )
+    sessions = sessions_for(config, after)
+    while slot is not None:
+        slot = next_paper_slot(slot, interval, sessions, commit_after)
+        if slot is not None and slot > after and not why_not(config, mode, slot):
+            break
+    return slot
 
 
 def why_not(config: Config, mode: Mode, slot: datetime) -> str:
@@ -113,8 +125,8 @@ def why_not(config: Config, mode: Mode, slot: datetime) -> str:
     return "" if due else "the market is closed and nothing is owed; nothing is due"
 
 
-def show(config: Config, mode: Mode, record: RunRecord) -> None:
-    """Print what the run did, and where it left it."""
+def show(config: Config, mode: Mode, record: RunRecord, *, brief: bool = False) -> None:
+    """Print what the run did, and where it left it; `brief` leaves the tables out."""
     folder = config.state_folder / ("dry" if mode is Mode.DRY_RUN else "")
-    print(summary_text(record))
+    print(lead_text(record) if brief else summary_text(record))
     print(f"Written to {folder / 'runs' / slot_name(record.slot)}")

@@ -21,7 +21,7 @@ from annotated_types import Ge, Gt, Le, MinLen
 
 from rebalancer.config.instruments import InstrumentSettings, TickLevel
 from rebalancer.config.load import SECTIONS
-from rebalancer.config.values import bare, leaf, required, show
+from rebalancer.config.values import bare, choices_of, leaf, required, show
 from rebalancer.model.universe import Sleeve
 
 TABLES: Mapping[str, tuple[type, ...]] = {
@@ -97,7 +97,7 @@ def _default(field: Field[Any]) -> str:
 def _range(hint: Any) -> str:
     kind = leaf(hint)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return ", ".join(f"`{choice.value}`" for choice in kind)
+        return ", ".join(f"`{choice}`" for choice in choices_of(kind))
     name = _NAMES.get(kind, "a time with its zone" if kind is datetime else "anything")
     shape = typing.get_origin(bare(hint))
     if shape is not None:

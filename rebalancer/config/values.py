@@ -17,6 +17,7 @@ from typing import Any
 from annotated_types import Ge, Gt, Le, MinLen
 
 from rebalancer.errors import Problem
+from rebalancer.model.records import Mode
 
 _LONGEST_VALUE = 80
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey")
@@ -29,6 +30,9 @@ _WORDS: Mapping[Any, str] = {
     date: "a date like 2020-03-02",
     datetime: "a time with its zone, like 2020-03-02T15:05:00Z",
 }
+NOT_FOR_FILES = frozenset({Mode.REPLAY})
+"""Choices that only programs make."""
+
 _NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _BOUNDS = {
     "greater_than": ("gt", "must be greater than"),
@@ -144,7 +148,7 @@ def value_of(hint: Any, plain: Any, key: str, problems: Problems) -> tuple[bool,
     kind = leaf(hint)
     for place, each in _each(hint, fitted):
         if isinstance(kind, type) and issubclass(kind, Enum) and not isinstance(each, kind):
-            choices = [str(choice.value) for choice in kind]
+            choices = choices_of(kind)
             near = nearest(each, choices) if isinstance(each, str) else ""
             problems.add(key + place, each, f"must be one of {', '.join(choices)}", near)
         if isinstance(each, datetime) and each.tzinfo is None:
@@ -226,6 +230,11 @@ def leaf(hint: Any) -> Any:
     if typing.get_origin(shape) is Mapping:
         return bare(typing.get_args(shape)[1])
     return shape
+
+
+def choices_of(kind: type[Enum]) -> list[str]:
+    """Return what a file may say where one of several words is wanted."""
+    return [str(choice.value) for choice in kind if choice not in NOT_FOR_FILES]
 
 
 def _each(hint: Any, value: Any) -> list[tuple[str, Any]]:

@@ -119,7 +119,8 @@ def _executed(state: OrderState, fill: Fill, at: datetime) -> OrderState:
 
 
 def _told(state: OrderState, order: WorkingOrder, at: datetime) -> OrderState:
-    told = max(state.told, order.filled, key=abs)
+    whole = state.approved.quantity if order.status is OrderStatus.FILLED else Decimal(0)
+    told = max(state.told, order.filled, whole, key=abs)
     found = replace(state, told=told, venue_id=order.venue_id or state.venue_id)
     if found.status.terminal:
         return found

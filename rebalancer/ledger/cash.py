@@ -68,7 +68,7 @@ def unexplained_cash(
 
 def _moved(fill: Fill, universe: Universe) -> list[tuple[str, Decimal]]:
     moves = []
-    kind, symbol = _kind(fill.instrument)
+    kind, symbol = _kind(fill.instrument, universe)
     if kind not in _MARGINED:
         moves.append((fill.currency, -fill.quantity * fill.price * _unit(fill, universe)))
     if kind is Kind.FOREX:
@@ -97,7 +97,9 @@ def _unit(fill: Fill, universe: Universe) -> Decimal:
     return instrument.multiplier / instrument.magnifier
 
 
-def _kind(identifier: InstrumentId) -> tuple[Kind | None, str]:
+def _kind(identifier: InstrumentId, universe: Universe) -> tuple[Kind | None, str]:
+    if identifier in universe:
+        return universe[identifier].kind, universe[identifier].symbol
     try:
         symbol, kind, _, _ = split_instrument_id(identifier)
     except DataError:

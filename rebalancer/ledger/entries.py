@@ -86,7 +86,7 @@ def _take(books: dict[str, Booked], entry: Entry) -> None:
     before = books.get(family)
     if entry.kind is EntryKind.BUST:
         stood = before or Booked(entry.kind, entry.slot, entry.fill, entry.decision_price)
-        books[family] = replace(stood, revision=revision, busted=True)
+        books[family] = replace(stood, fill=entry.fill, revision=revision, busted=True)
         return
     if before is None:
         books[family] = Booked(entry.kind, entry.slot, entry.fill, entry.decision_price, revision)

@@ -38,7 +38,6 @@ _KINDS = (
     _kind("deadline", _HALT, "run", "the run's time is over; nothing more was sent"),
     _kind("clock-skew", _HALT, "run", "our clock and the venue's differ by more than allowed"),
     _kind("dry-run", _NOTE, "run", "a dry run: nothing was sent"),
-    _kind("recording-ended", _NOTE, "run", "the paper recording has no more prices", "never"),
     _kind("run-died", _HOLD, "earlier run", "an earlier run ended without a record", "at once"),
     _kind("run-repaired", _NOTE, "run", "an earlier run broke off; this one finished its books"),
     # 1 connect, 2 cancel

@@ -67,6 +67,7 @@ def make_orders(
     most = live.rules.max_size[row] // lot * lot
     cut = np.where(np.abs(quantity) > most, Why.TOO_LARGE, 0)
     size = np.minimum(np.abs(quantity), most)
+    quantity = np.sign(quantity) * size
     limit = limit_prices(
         live, row, quantity > 0, bounds.parameters.limit_style, bounds.parameters.limit_offset_bps
     )
@@ -76,7 +77,7 @@ def make_orders(
     small = np.where(size < least_size, Why.DUST_SIZE, np.where(size < least, Why.DUST_NOTIONAL, 0))
     _note(refused, row, small)
     keep = small == 0
-    table = _Table(row, np.sign(quantity) * size, limit, reducing, np.maximum(least, least_size))
+    table = _Table(row, quantity, limit, reducing, np.maximum(least, least_size))
     orders = _budgeted(live, table.only(keep), cut[keep], step, bounds, fees, refused)
     return orders, refused
 

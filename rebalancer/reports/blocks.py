@@ -54,6 +54,8 @@ _FATE_TONES = {
     Fate.UNKNOWN: Tone.BAD,
 }
 
+FLAGS_TITLE = "What to look at"
+
 
 def base_currency(record: RunRecord) -> str:
     """Return the account's base currency, '' when the account was not seen."""
@@ -197,7 +199,7 @@ def flags_section(
         blocks.append(Paragraph("Nothing needs your attention.", Tone.GOOD))
     notes = [flag for flag in flags if flag.severity is Severity.NOTE]
     blocks += [Paragraph(f"Note: {flag.message or flag.code}", Tone.NOTE) for flag in notes]
-    return Section("What to look at", tuple(blocks))
+    return Section(FLAGS_TITLE, tuple(blocks))
 
 
 def trouble(flag: ErrorFlag | LatchedFlag, *, sent: bool) -> Paragraph:

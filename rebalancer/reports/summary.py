@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rebalancer.model.flags import Severity
 from rebalancer.model.records import Outcome, RunRecord
 from rebalancer.reports.blocks import (
     BANNERS,
+    FLAGS_TITLE,
     base_currency,
     files_footer,
     fills_section,
@@ -21,7 +24,7 @@ from rebalancer.reports.explain import STEP_NAMES
 from rebalancer.reports.numbers import count, when
 from rebalancer.reports.rows import OrderRow, idle_rows, order_rows, position_rows
 
-__all__ = ["run_document", "run_lead", "run_table", "summary_text", "was_sent"]
+__all__ = ["lead_text", "run_document", "run_lead", "run_table", "summary_text", "was_sent"]
 
 
 def run_table(record: RunRecord) -> tuple[OrderRow, ...]:
@@ -32,6 +35,13 @@ def run_table(record: RunRecord) -> tuple[OrderRow, ...]:
 def summary_text(record: RunRecord) -> str:
     """Return the run as plain text."""
     return document_text(run_document(record))
+
+
+def lead_text(record: RunRecord) -> str:
+    """Return how the run ended, its key figures and its flags as plain text; no tables."""
+    whole = run_document(record)
+    shown = tuple(each for each in whole.sections if each.title in {"Key figures", FLAGS_TITLE})
+    return document_text(replace(whole, sections=shown, footer=()))
 
 
 def was_sent(record: RunRecord) -> bool:

@@ -209,7 +209,7 @@ def _flags(waiting: Sequence[ApprovedOrder], dropped: Mapping[str, _No]) -> tupl
     for order in waiting:
         if order.reference in dropped:
             gate, reason = dropped[order.reference]
-            code = "not-funded" if gate in {"cash", "time"} else "order-refused"
+            code = "order-refused" if gate == "neutral" else "not-funded"
             message = f"{order.instrument}: {order.quantity:f} was not sent: {reason}"
             flags.setdefault(order.instrument, submit_flag(code, order.instrument, message))
     return tuple(flags.values())

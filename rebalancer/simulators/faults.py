@@ -37,6 +37,7 @@ class FaultKind(StrEnum):
     BLIND_EXECUTIONS = "the executions do not arrive completely"
     UNKNOWN_LOOKUP = "the venue does not answer a look-up"
     STALE_QUOTE = "the quote is old"
+    CLOCK_SKEW = "clock skew"
     MISSING_QUOTE = "there is no quote"
     CROSSED_QUOTE = "bid and ask have changed sides"
     ONE_SIDED_QUOTE = "the quote has no ask"

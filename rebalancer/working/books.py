@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from math import nan
 
 from rebalancer.ledger import (
     Break,
@@ -13,6 +15,7 @@ from rebalancer.ledger import (
     unmanaged,
 )
 from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.records import Standing
 from rebalancer.ports import Desk
 from rebalancer.risk import check_account, evaluate_breakers
@@ -67,8 +70,25 @@ def _compared(
         page.remember(adopted=True)
     return (
         compare_books(expected, account, desk.universe),
-        corporate_actions(expected, account, desk.universe, page.standing.contracts),
+        corporate_actions(
+            expected, account, desk.universe, page.standing.contracts, _prices(desk, account, page)
+        ),
     )
+
+
+def _prices(
+    desk: Desk, account: AccountSnapshot, page: RunPage
+) -> Mapping[InstrumentId, tuple[Decimal, Decimal]]:
+    """Return the last close and the venue's mark of each holding for which both are known."""
+    panel = desk.candles.panel(desk.universe.ids).up_to(page.now)
+    if not len(panel):
+        return {}
+    closes = dict(zip(panel.instruments, panel.values[-1].tolist(), strict=True))
+    return {
+        position.instrument: (Decimal(repr(closes[position.instrument])), position.price)
+        for position in account.positions
+        if position.price is not None and closes.get(position.instrument, nan) > 0
+    }
 
 
 def _explain_cash(desk: Desk, account: AccountSnapshot, page: RunPage) -> None:

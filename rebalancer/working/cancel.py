@@ -22,6 +22,8 @@ def cancel_own_orders(
     nothing is cancelled: DAY orders end by themselves.
     """
     page.now = venue.now()
+    if not hands.sends:
+        page.flag("dry-run", "a dry run: nothing is sent, own working orders count as cancelled")
     working = venue.open_orders()
     own = tuple(order for order in working if is_own(order, desk.portfolio, Purpose.REBALANCE))
     others = tuple(order for order in working if not is_own(order, desk.portfolio))

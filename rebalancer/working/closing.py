@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
-from rebalancer.errors import OutcomeUnknown, RebalancerError
+from rebalancer.errors import DeadlineExceeded, OutcomeUnknown, RebalancerError, RunHalted
 from rebalancer.ledger import compare_books, trade_records
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import ErrorFlag, Step, halted
@@ -20,11 +21,18 @@ from rebalancer.working.due import commit_owed
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import build_record, latch, turnover
 
+COMMISSION_PATIENCE = timedelta(seconds=10)
+"""How long step 8 waits (venue time) for commissions that have not been told yet."""
+
 
 def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
-    """Book what this run's orders traded, with what the venue says of it by now."""
+    """Book what this run's orders traded; their commissions are awaited for a moment."""
+    until = venue.now() + COMMISSION_PATIENCE
     for fill in venue.executions(page.slot):
         page.saw(fill)
+    while venue.now() < until and any(f.commission is None for f in page.fills.values()):
+        for event in venue.wait(until):
+            page.saw(event)
     book_fills(desk, page.slot, tuple(page.fills.values()))
     pending = sum(1 for fill in page.fills.values() if fill.commission is None)
     if pending:
@@ -61,7 +69,9 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
         turnover_in_session=page.standing.turnover_in_session + turnover(page, after),
     )
     if halted(page.flags):
-        page.worsen(3)
+        page.worsen(RunHalted.exit_code)
+    if any(flag.code == "deadline" for flag in page.flags):
+        page.worsen(DeadlineExceeded.exit_code)
     record = build_record(desk, page, after)
     page.remember()
     save(desk, page, record)

@@ -8,9 +8,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.codec import from_plain
 from rebalancer.model.flags import Severity
 from rebalancer.model.market import MarketSnapshot
-from rebalancer.model.orders import Fill, WorkingOrder
+from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
 from rebalancer.model.plan import Plan
 from rebalancer.model.records import EntryKind, Standing
 from rebalancer.planning import plan_rebalance
@@ -18,6 +19,7 @@ from rebalancer.planning.parameters import Funding
 from rebalancer.ports import Desk, Hands, SignalsRead, Venue
 from rebalancer.risk import GateInput, Verdicts, apply_gates
 from rebalancer.risk import check_margin as judge_margin
+from rebalancer.working.bookkeeping import intents_in, slot_of
 from rebalancer.working.page import RunPage
 
 APPROVAL_MARGIN_SECONDS = 60.0
@@ -88,7 +90,7 @@ def gate(
         approval_seconds=desk.working.window_seconds + APPROVAL_MARGIN_SECONDS,
         state=standing.state,
         sleeves=desk.sleeves,
-        others=tuple(others),
+        others=(*others, *unresolved_orders(desk, page)),
         orders_in_session=standing.orders_in_session,
         turnover_in_session=standing.turnover_in_session,
         worst_price_bps=Decimal(str(desk.working.worst_price_bps)),
@@ -113,6 +115,32 @@ def check_margin(
     verdicts = judge_margin(gated.approved, previews, account, desk.limits, desk.sleeves)
     page.decided(replace(verdicts, refused=(*gated.refused, *verdicts.refused)))
     return verdicts
+
+
+def unresolved_orders(desk: Desk, page: RunPage) -> tuple[WorkingOrder, ...]:
+    """Return the orders that may or may not be at the venue: they count at their worst."""
+    found = []
+    for flag in page.standing.latched:
+        reference = flag.evidence.partition("|")[0]
+        slot = slot_of(reference, desk.portfolio)
+        if flag.code != "unresolved-order" or slot is None:
+            continue
+        told = intents_in(desk.books.journal(slot)).get(reference)
+        if told is not None:
+            order = from_plain(ApprovedOrder, told, "journal")
+            found.append(
+                WorkingOrder(
+                    reference=reference,
+                    venue_id="",
+                    instrument=order.instrument,
+                    quantity=order.quantity,
+                    filled=Decimal(0),
+                    limit=order.worst_price,
+                    status=OrderStatus.UNKNOWN,
+                    at=flag.since,
+                )
+            )
+    return tuple(found)
 
 
 def _traded_in_session(desk: Desk, page: RunPage) -> list[Fill]:

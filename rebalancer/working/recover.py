@@ -30,6 +30,13 @@ LOOK_BACK = timedelta(days=1)
 def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
     """Finish what earlier runs left: executions, unknown fates, records of runs that died."""
     page.now = venue.now()
+    skew = abs(venue.skew_seconds())
+    if skew > desk.limits.max_clock_skew_seconds:
+        page.flag(
+            "clock-skew",
+            f"our clock and the venue's differ by {skew:.1f} s; the limit is "
+            f"{desk.limits.max_clock_skew_seconds:g} s; nothing is sent",
+        )
     dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)
     left = dead + ((page.slot,) if page.attempt > 1 else ())
     journals = {slot: desk.books.journal(slot) for slot in left}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
@@ -100,7 +101,7 @@ class SqlDatabase:
         closed = sessions.last_closed(now - self._after_close)
         if closed is None:
             return 0
-        with _engine(parsed_url(self._url)) as engine, engine.begin() as connection:
+        with _engine(parsed_url(self._url), self._budget) as engine, engine.begin() as connection:
             self._open(connection)
             done = set(
                 connection.scalars(
@@ -108,10 +109,11 @@ class SqlDatabase:
                 )
             )
             dates = _dates(books, sessions, closed.date)
-            owed = sorted((set(dates) - done) | set(dates[-CORRECTED_SESSIONS:]))
-            written = self._write(connection, books, sessions, owed, now)
+            missing = [day for day in dates if day not in done]
+            again = [day for day in dates[-CORRECTED_SESSIONS:] if day in done]
+            written = self._write(connection, books, sessions, [*missing, *again], now)
             self._bound(connection)
-        return len(set(owed[written:]) - done)
+        return max(0, len(missing) - written)
 
     def _open(self, connection: Connection) -> None:
         """Make the tables where they are missing; refuse those of a newer version."""
@@ -135,7 +137,7 @@ class SqlDatabase:
         owed: Sequence[date],
         now: datetime,
     ) -> int:
-        """Write days, oldest first, while at least a third of the time is left; how many."""
+        """Write days while at least a third of the time is left, one at least; how many."""
         by_day = defaultdict(list)
         for trade in self._view(books.entries()):
             by_day[_session_of(sessions, trade.at)].append(trade)
@@ -204,14 +206,16 @@ def safe_reason(error: Exception, url: str) -> str:
         password = make_url(url).password
     except (ArgumentError, ValueError):
         return reason
-    return reason.replace(str(password), "***") if password else reason
+    for spelling in (str(password), quote(str(password), safe="")) if password else ():
+        reason = reason.replace(spelling, "***")
+    return reason
 
 
 @contextmanager
-def _engine(url: URL) -> Iterator[Engine]:
+def _engine(url: URL, budget: float) -> Iterator[Engine]:
     sqlite = url.get_backend_name() == "sqlite"
     arguments: dict[str, Any] = (
-        {"timeout": _LOCK_SECONDS}
+        {"timeout": min(_LOCK_SECONDS, budget)}
         if sqlite
         else {
             "connect_timeout": _CONNECT_SECONDS,

@@ -95,7 +95,7 @@ def signal(name: str, targets: Mapping[Instrument, str | Decimal], **more: Any) 
 
 def exactly(**more: Any) -> PlanParameters:
     """Return parameters without bands, reserve or offset: targets as they are."""
-    plain = {
+    plain: dict[str, Any] = {
         "cash_reserve": D(0), "band_relative": D(0), "band_absolute": D(0),
         "limit_offset_bps": D(0), "band_rule": BandRule.TARGET,
     }  # fmt: skip
@@ -161,7 +161,7 @@ def wanted(made: Plan) -> dict[str, Decimal]:
 
 def ruled(tick: str = "0.01", lot: str = "1", **more: Any) -> TradingRules:
     """Return rules with one price level."""
-    from rebalancer.model.rules import PriceLevel  # noqa: PLC0415 - one use
+    from rebalancer.model.rules import PriceLevel
 
     values = {"min_size": D(lot)} | more
     return TradingRules((PriceLevel(D(0), D(tick)),), D(lot), D(lot), **values)

@@ -40,7 +40,7 @@ def test_no_window_is_none() -> None:
      "01:00-02:00 Mars/Base", "01:00-01:00 UTC", "01:00-02:00 ../etc/passwd"],
 )  # fmt: skip
 def test_a_window_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match="window|begins"):
+    with pytest.raises(DataError, match=r"window|begins"):
         parse_restart_window(text)
     with pytest.raises(ValueError, match="restart_window"):
         Limits(restart_window=text)

@@ -1,0 +1,24 @@
+"""The venues that the suite runs against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.contract.brokers.observer import books_add_up
+from tests.contract.brokers.rig import Rig, paper_rig
+
+RIGS: dict[str, Callable[[Path], Rig]] = {"paper": paper_rig}
+
+
+@pytest.fixture(params=sorted(RIGS))
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+    return RIGS[request.param](tmp_path)
+
+
+@pytest.fixture
+def adds_up() -> Callable[[Path], None]:
+    """Return a check that the books in a folder add up."""
+    return books_add_up

@@ -1,0 +1,47 @@
+"""Somebody who sees the venue's own books and knows what must be true of them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+
+from rebalancer.simulators.books import FILE
+
+
+def books_add_up(folder: Path) -> None:
+    """Check cash, positions and fills of the books in a folder against each other.
+
+    Reads the file as plain JSON, on purpose without the engine's own types. All prices are
+    in the instruments' currency, with a multiplier of one.
+    """
+    books = json.loads((folder / FILE).read_text("ascii"))
+    cash: dict[str, Decimal] = defaultdict(Decimal)
+    held: dict[str, Decimal] = defaultdict(Decimal)
+    traded: dict[int, Decimal] = defaultdict(Decimal)
+    for currency, amount in books["opening_cash"].items():
+        cash[currency] += Decimal(amount)
+    for instrument, quantity in books["opening_positions"].items():
+        held[instrument] += Decimal(quantity)
+    for execution in books["executions"]:
+        quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
+        cash[execution["currency"]] -= quantity * price
+        cash[execution["commission_currency"]] -= Decimal(execution["commission"])
+        symbol, kind = execution["instrument"].split(".")[0], execution["instrument"].split(".")[2]
+        if kind == "FX@IB":
+            cash[symbol] += quantity
+        else:
+            held[execution["instrument"]] += quantity
+        traded[execution["order"]] += quantity
+    assert cash == {currency: Decimal(amount) for currency, amount in books["cash"].items()}
+    holdings = {name: Decimal(each["quantity"]) for name, each in books["holdings"].items()}
+    for name in {*held, *holdings}:
+        assert held[name] == holdings.get(name, Decimal(0)), name
+    assert len({execution["id"] for execution in books["executions"]}) == len(books["executions"])
+    for order in books["orders"]:
+        filled, wanted = Decimal(order["filled"]), Decimal(order["quantity"])
+        assert filled == traded[order["id"]]
+        assert abs(filled) <= abs(wanted), "never an overfill"
+        assert filled * wanted >= 0
+        assert (order["status"] == "filled") == (filled == wanted)

@@ -1,0 +1,205 @@
+"""What the suite needs of a venue under test: a broker, its hands, its clock, its faults.
+
+A new adapter joins by a factory in `conftest.RIGS` that returns a `Rig` of its own; the tests
+speak through `ports` only, and the engine behind every rig is the simulated one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rebalancer.brokers.paper import PaperBroker, PaperHands
+from rebalancer.model.fees import fee_schedule
+from rebalancer.model.flags import ErrorFlag, Step
+from rebalancer.model.instrument import Instrument, InstrumentId, Kind
+from rebalancer.model.market import Quote
+from rebalancer.model.orders import (
+    ApprovedOrder,
+    Fill,
+    OrderStatus,
+    OrderType,
+    Place,
+    TimeInForce,
+    VenueEvent,
+    WorkingOrder,
+)
+from rebalancer.model.sessions import PackedSessions, SessionTable
+from rebalancer.model.universe import Universe
+from rebalancer.ports import Broker, Hands, Venue
+from rebalancer.simulators.books import FILE
+from rebalancer.simulators.faults import Fault, FaultScript
+from rebalancer.simulators.parameters import PaperSettings
+from rebalancer.simulators.recording import recording
+from rebalancer.store.atomic import Files
+
+SLOT = datetime(2020, 3, 2, 15, 5, tzinfo=UTC)
+"""A Monday, thirty-five minutes after the opening in New York."""
+
+CLOSE = datetime(2020, 3, 2, 21, 0, tzinfo=UTC)
+NIGHT = datetime(2020, 3, 2, 23, 0, tzinfo=UTC)
+NEXT_OPEN = datetime(2020, 3, 3, 14, 30, tzinfo=UTC)
+NEXT_DAY = datetime(2020, 3, 3, 15, 5, tzinfo=UTC)
+
+
+def us_sessions() -> SessionTable:
+    """Return the sessions of the recording: six and a half hours to the recorded close."""
+    recorded = recording("us_equities")
+    closes = [seconds // 60 for seconds in recorded.closed.tolist()]
+    # Early closes are at 13:00 in New York: 17:00 or 18:00 UTC.
+    opens = [close - (210 if close % 1440 <= 18 * 60 else 390) for close in closes]
+    return SessionTable("XNYS", PackedSessions(recorded.days.tolist(), opens, closes))
+
+
+def stock(symbol: str, **changes: Any) -> Instrument:
+    """Return a US stock as configurations describe it."""
+    identifier = InstrumentId(f"{symbol}.STK.USD@IB")
+    return Instrument(identifier, Kind.STOCK, symbol, "USD", "XNYS", **changes)
+
+
+AAPL, MSFT, KO = stock("AAPL"), stock("MSFT"), stock("KO")
+
+
+@dataclass
+class PageOf:
+    """The least a broker may ask of a page."""
+
+    slot: datetime = SLOT
+    attempt: int = 1
+    flags: tuple[ErrorFlag, ...] = ()
+
+    def step(self, step: Step) -> None: ...
+
+    def keep(self, fact: Any) -> Any:
+        return fact
+
+    def flag(self, code: str, message: str, subject: str = "") -> None: ...
+
+    def stop(self) -> ErrorFlag | None:
+        return None
+
+    def intend(self, orders: Sequence[ApprovedOrder]) -> None: ...
+
+    def sent(self, references: Sequence[str]) -> None: ...
+
+    def saw(self, event: VenueEvent) -> None: ...
+
+
+@dataclass
+class Rig:
+    """One venue under test. `broker(*faults)` is a new connection's broker on the same account."""
+
+    name: str
+    folder: Path
+    make: Callable[..., Broker]
+    hands: Callable[[Venue], Hands]
+    numbers: list[int] = field(default_factory=list)
+
+    def broker(self, *faults: Fault, **changes: Any) -> Broker:
+        return self.make(FaultScript(faults), **changes)
+
+    def books(self) -> bytes:
+        """Return the bytes of the venue's own books."""
+        return (self.folder / FILE).read_bytes()
+
+    def reference(self) -> str:
+        """Return an order reference that was not used before."""
+        self.numbers.append(len(self.numbers) + 1)
+        return f"demo.2003021505r1.AAAAAAAA.{self.numbers[-1]}"
+
+    def order(
+        self,
+        instrument: Instrument,
+        quantity: int | str,
+        limit: Decimal | str | None,
+        *,
+        time_in_force: TimeInForce = TimeInForce.DAY,
+        reduce_only: bool = False,
+    ) -> Place:
+        """Return an order; without a limit it is a market order."""
+        return Place(
+            reference=self.reference(),
+            instrument=instrument.id,
+            quantity=Decimal(quantity),
+            limit=None if limit is None else Decimal(limit),
+            order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+            time_in_force=time_in_force,
+            reduce_only=reduce_only,
+            good_till=None,
+        )
+
+
+def paper_rig(folder: Path) -> Rig:
+    """Return the simulated venue in process."""
+
+    def make(faults: FaultScript, **changes: Any) -> PaperBroker:
+        settings = changes.pop("settings", {})
+        return PaperBroker(
+            **{
+                "folder": folder / "paper",
+                "account": "PAPER-demo",
+                "base": "USD",
+                "universe": Universe((AAPL, MSFT, KO)),
+                "settings": PaperSettings(**{"seed": 7, **settings}),
+                "fees": fee_schedule("ib-fixed"),
+                "sessions": us_sessions(),
+                "files": Files(),
+                "faults": faults,
+                **changes,
+            }
+        )
+
+    return Rig("paper", folder / "paper", make, PaperHands)
+
+
+def quote_of(venue: Venue, instrument: Instrument) -> Quote:
+    """Return the quote of one instrument."""
+    return venue.market((instrument,)).quotes[instrument.id]
+
+
+def ask(venue: Venue, instrument: Instrument) -> Decimal:
+    """Return the price at which one can buy now."""
+    price = quote_of(venue, instrument).ask
+    assert price is not None
+    return price
+
+
+def bid(venue: Venue, instrument: Instrument) -> Decimal:
+    """Return the price at which one can sell now."""
+    price = quote_of(venue, instrument).bid
+    assert price is not None
+    return price
+
+
+def listen(venue: Venue, seconds: float) -> list[VenueEvent]:
+    """Let venue time pass; return all that happened."""
+    until = venue.now() + timedelta(seconds=seconds)
+    events: list[VenueEvent] = []
+    while venue.now() < until:
+        events.extend(venue.wait(until))
+    return events
+
+
+def fills(events: Sequence[VenueEvent]) -> list[Fill]:
+    """Return the executions among events, each once, as first told."""
+    found: dict[str, Fill] = {}
+    for event in events:
+        if isinstance(event, Fill):
+            found.setdefault(event.exec_id, event)
+    return list(found.values())
+
+
+def statuses(events: Sequence[VenueEvent]) -> list[OrderStatus]:
+    """Return the statuses that orders went through."""
+    return [event.status for event in events if isinstance(event, WorkingOrder)]
+
+
+def buy_now(rig: Rig, venue: Venue, instrument: Instrument, quantity: int) -> list[VenueEvent]:
+    """Buy at the market's ask and wait until it is done."""
+    place = rig.order(instrument, quantity, ask(venue, instrument) + 1)
+    rig.hands(venue).submit([place])
+    return listen(venue, 180)

@@ -1,0 +1,73 @@
+"""Cash that our trades explain, and cash that they do not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from rebalancer.ledger import adoption, cash_effects, entries_for, unexplained_cash
+from rebalancer.model.instrument import InstrumentId, Kind
+from rebalancer.model.orders import Fill
+from rebalancer.model.records import Entry
+from rebalancer.model.universe import Universe
+from tests.unit.risk.builders import SLOT, A, B, a_fill, a_position, a_stock, an_account, d
+
+EURUSD = InstrumentId("EUR.USD.FX@IB")
+FUTURE = InstrumentId("ES.FUT.202612@IB")
+UNIVERSE = Universe(
+    [
+        a_stock(A, multiplier=Decimal(10)),
+        a_stock(B),
+        a_stock(A, id=EURUSD, kind=Kind.FOREX, symbol="EUR"),
+        a_stock(A, id=FUTURE, kind=Kind.FUTURE, multiplier=Decimal(50)),
+    ]
+)
+
+
+def lines(*fills: Fill) -> tuple[Entry, ...]:
+    return entries_for(fills, (), SLOT, {})
+
+
+def test_what_trades_do_to_cash() -> None:
+    fills = [
+        a_fill("1", "2", "100", commission=d(1), commission_currency="USD"),  # -2,000 - 1
+        a_fill("2", "-5", "30", B, commission=d(2), commission_currency="EUR"),  # +150; -2 EUR
+        a_fill("3", "1000", "1.1", EURUSD),  # +1,000 EUR, -1,100 USD
+        a_fill("4", "1", "5000", FUTURE, commission=d(3)),  # its fee only
+    ]
+    assert cash_effects(lines(*fills), UNIVERSE) == {"EUR": d(998), "USD": d(-2954)}
+
+
+def test_adopted_holdings_cost_nothing_now() -> None:
+    entries = adoption(an_account(a_position(B, "10")), UNIVERSE, {}, SLOT)
+    assert cash_effects(entries, UNIVERSE) == {}
+
+
+def test_what_nothing_explains_is_told_by_currency() -> None:
+    account = an_account(cash={"USD": "900", "EUR": "5"}, rates={"EUR": "1.1"})
+    paid = a_fill("1", "1", "99", B, commission=d(1), commission_currency="USD")
+    accepted = {"USD": Decimal(1000)}
+    assert unexplained_cash(accepted, lines(paid), account, UNIVERSE) == {"EUR": d(5)}
+    assert unexplained_cash(accepted, (), account, UNIVERSE) == {"EUR": d(5), "USD": d(-100)}
+
+
+def test_a_new_portfolio_has_nothing_to_compare_with() -> None:
+    assert unexplained_cash({}, (), an_account(), UNIVERSE) == {}
+
+
+@pytest.mark.parametrize(
+    ("cash", "found"),
+    [
+        ("901", {}),  # 1,000 - 99
+        ("900.60", {}),  # a fee of 0.40 that is not known yet: 0.5 % of 99 is 0.495
+        ("900.50", {"USD": Decimal("-0.50")}),
+        ("901.40", {"USD": Decimal("0.40")}),  # a fee takes, it does not give
+    ],
+)
+def test_a_fee_that_is_not_known_yet_explains_a_little(
+    cash: str, found: dict[str, Decimal]
+) -> None:
+    account = an_account(cash={"USD": cash})
+    entries = lines(a_fill("1", "1", "99", B))
+    assert unexplained_cash({"USD": Decimal(1000)}, entries, account, UNIVERSE) == found
