@@ -204,9 +204,7 @@ def _adopt(parser: Parser) -> None:
 
 
 def _demo(parser: Parser) -> None:
-    parser.add_argument(
-        "--folder", metavar="FOLDER", help="where to put it (default: state/demo beside run.py)"
-    )
+    parser.add_argument("--folder", metavar="FOLDER", help="where to put it (default: state)")
 
 
 COMMANDS: tuple[Command, ...] = (

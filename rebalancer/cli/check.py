@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rebalancer.config import Config
 
 BAD_CONFIGURATION = 2
+BUG = 70
 
 
 class Findings:
@@ -89,7 +90,9 @@ def _check_one(config: Config, findings: Findings, arguments: Namespace) -> None
                 prove(config, findings)
             except RebalancerError as error:
                 words = " ".join(str(error).split())
-                findings.bad(what, f"{words}. {type(error).advice}", error.exit_code)
+                # A mail that does not leave is no bug, whatever its error says.
+                code = BAD_CONFIGURATION if error.exit_code == BUG else error.exit_code
+                findings.bad(what, f"{words}. {type(error).advice}", code)
 
 
 def _count(number: int, noun: str) -> str:

@@ -150,7 +150,7 @@ class _Reader:
         values = {name: self._section(document, name) for name in SECTIONS}
         aliases = read_aliases(self._table(document, "aliases"), self.problems)
         tables = self._list(document, "sleeve")
-        if not tables and "sleeve" not in document:
+        if not document.get("sleeve"):
             self.problems.add("sleeve", None, "missing", "at least one [[sleeve]] is needed")
         sleeves = [
             read_sleeve(table, place, aliases, self.problems) for place, table in enumerate(tables)

@@ -50,7 +50,8 @@ def unexplained_cash(
 
     By currency, positive came in; without what is within `tolerance` (and, while commissions
     are unknown, within 0.5 % of what was traded). `accepted` empty: nothing is known to
-    compare with, so nothing is unexplained.
+    compare with, so nothing is unexplained; nor is an amount that is not a finite number
+    (step 4 says so of the account itself).
     """
     if not accepted:
         return {}
@@ -60,6 +61,8 @@ def unexplained_cash(
     for currency in sorted({*accepted, *account.cash, *effects}):
         expected = accepted.get(currency, Decimal(0)) + effects.get(currency, Decimal(0))
         amount = account.cash.get(currency, Decimal(0)) - expected
+        if not amount.is_finite():
+            continue
         missing_fee = -pending.get(currency, Decimal(0)) <= amount <= 0
         if abs(amount) > tolerance and not missing_fee:
             found[currency] = amount

@@ -184,20 +184,25 @@ def _budgeted(
     size, buys = np.abs(table.quantity), table.quantity > 0
     value = _unit_value(live, table.row, table.limit) * np.sign(table.limit)
     paid = live.rules.paid[table.row]
+    # A short's proceeds are set aside at the reference price, a cover gives them back.
+    aside = each / live.fx[table.row]
     wants = Wants(
         row=table.row,
         size=size,
         lot=step[table.row],
         least=table.least,
-        price=np.where(paid & buys, value, 0.0),
+        price=np.where(paid, np.where(buys, value, aside - value), 0.0),
         notional=each,
         fee=_fees(live, table, size, fees),
-        gives=np.where(paid & table.reducing, np.where(buys, -value, value), 0.0),
+        gives=np.where(paid & table.reducing, np.where(buys, aside - value, value), 0.0),
+        relief=np.zeros(len(size)),
         opening=~table.reducing,
+        selling=~buys,
     )
     turned = within_turnover(wants, bounds.turnover_left)
     if turned is not size:
         wants = replace(wants, size=turned, fee=_fees(live, table, turned, fees))
+    wants = replace(wants, relief=np.where(paid, aside * _crossed(live, table, turned), 0.0))
 
     def fee_of(place: int, smaller: int) -> float:
         row, sign = int(table.row[place]), 1 if buys[place] else -1
@@ -213,6 +218,14 @@ def _budgeted(
     cut = np.where(final < turned, Why.NOT_FUNDED, cut)
     fee = wants.fee if final is turned else _fees(live, table, final, fees)
     return _sequence(live, table, final, fee, cut)
+
+
+def _crossed(live: LiveColumns, table: _Table, size: Ints) -> Ints:
+    """Return how much of each opening order only takes back what is left of a holding."""
+    left = np.abs(live.held)
+    left[table.row[table.reducing]] -= size[table.reducing]
+    against = ~table.reducing & (np.sign(live.held[table.row]) * table.quantity < 0)
+    return np.where(against, np.minimum(left[table.row], size), 0)
 
 
 def _sequence(live: LiveColumns, table: _Table, final: Ints, fee: Floats, cut: Ints) -> Orders:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from math import fsum
 
 import numpy as np
 
@@ -34,9 +35,10 @@ def purse(
     """Return what may be spent before anything is sold.
 
     A venue that tells settled cash apart lets only that be spent, and no proceeds of this
-    run. Cash in a currency without a rate is not counted when it is positive; a debt in one
-    makes the total unknown, and nothing opens. REFUSE keeps each currency at zero or above;
-    BORROW lets each one and the total go `borrow_limit` (base currency) lower.
+    run. What short positions are worth is set aside: their proceeds are owed, not spendable.
+    Cash in a currency without a rate is not counted when it is positive; a debt in one makes
+    the total unknown, and nothing opens. REFUSE keeps each currency at zero or above; BORROW
+    lets each one and the total go `borrow_limit` (base currency) lower.
     """
     cash = {currency: amount for currency, amount in account.cash.items() if amount}
     settled = account.settled_cash
@@ -49,11 +51,16 @@ def purse(
         elif amount < 0:
             total -= abs(capital.investable) * 1_000_000
     lower = parameters.borrow_limit if parameters.funding is Funding.BORROW else Decimal(0)
+    shorts = np.flatnonzero(live.rules.paid & (live.held < 0) & ~np.isnan(live.mark))
+    owed = -live.held[shorts] * np.abs(live.mark[shorts])
+    coins = live.rules.currency[shorts]
+    owed_own = np.bincount(coins, owed / live.fx[shorts], len(live.rules.currencies))
     own = [
         float(cash.get(currency, Decimal(0)) + (lower / rate if rate else Decimal(0)))
         for currency, rate in zip(live.rules.currencies, live.rates, strict=True)
     ]
-    return Purse(float(total + lower), np.array(own, np.float64), settled is None)
+    left = float(total + lower) - fsum(owed.tolist())
+    return Purse(left, np.array(own, np.float64) - owed_own, settled is None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +69,11 @@ class Wants:
 
     `row`: the instrument's; `size`: size units, not negative; `lot`: size units an order is a
     multiple of; `least`: size units below which an order is dust; `price`: settlement units
-    paid per size unit at the limit; `notional`: base currency per size unit at the reference;
-    `fee`: the whole order's, in its currency; `gives`: settlement units per size unit that
-    come in (reductions of what was paid for).
+    needed per size unit to open at the limit (for a short, what it brings less than is set
+    aside for it); `notional`: base currency per size unit at the reference; `fee`: the whole
+    order's, in its currency; `gives`: settlement units per size unit that a reduction brings;
+    `relief`: settlement units that an opening order needs less, all in all, because it first
+    crosses what is left of the opposite holding (dust).
     """
 
     row: Ints
@@ -75,7 +84,9 @@ class Wants:
     notional: Floats
     fee: Floats
     gives: Floats
+    relief: Floats
     opening: Bools
+    selling: Bools
 
 
 FeeOf = Callable[[int, int], float]
@@ -105,12 +116,12 @@ def within_cash(
     """Return sizes that cash pays for, fees included, in order of priority.
 
     Reductions are never refused here; what they bring or cost at their limits is booked
-    first. An opening order that does not fit is cut to the lots that do, and dropped when
+    first. Opening sales come before buys (they cost a fee and may bring a little). An order that does not fit is cut to the lots that do, and dropped when
     that is dust; the next one is tried with what is left. No more than one lot of anything
     that was cut could still be paid for in the end: so a second plan finds nothing to buy.
     """
     rules = live.rules
-    currency, fx, paid = rules.currency[wants.row], live.fx[wants.row], rules.paid[wants.row]
+    currency, fx = rules.currency[wants.row], live.fx[wants.row]
     own, total = have.own.copy(), have.total
     gone = ~wants.opening & (sizes > 0)
     incoming = np.where(have.proceeds_count | (wants.gives < 0), wants.gives, 0.0)
@@ -118,24 +129,22 @@ def within_cash(
     np.add.at(own, currency, booked)
     total += float((booked * fx).sum())
     margin = NEAR * float(abs(capital.investable))
-    cost = sizes * wants.price + wants.fee
+    cost = sizes * wants.price + wants.fee - wants.relief
     opening = wants.opening & (sizes > 0)
-    spent = np.bincount(currency[opening & paid], cost[opening & paid], len(own))
+    spent = np.bincount(currency[opening], cost[opening], len(own))
     everything = float((cost * fx)[opening].sum())
     if everything <= total - margin and bool(np.all(spent <= own - margin)):
         return sizes
     result = sizes.copy()
-    for place in np.flatnonzero(opening).tolist():
+    sales, buys = np.flatnonzero(opening & wants.selling), np.flatnonzero(opening & ~wants.selling)
+    for place in [*sales.tolist(), *buys.tolist()]:
         coin, rate = int(currency[place]), float(fx[place])
-        left = (total - margin) / rate
-        if paid[place]:
-            left = min(left, float(own[coin]) - margin / rate)
+        left = min(total / rate, float(own[coin])) - margin / rate
         size, fee = _affordable(wants, int(sizes[place]), place, left, fee_of)
         result[place] = size
-        need = size * float(wants.price[place]) + fee
+        need = size * float(wants.price[place]) + fee - float(wants.relief[place]) if size else 0.0
         total -= need * rate
-        if paid[place]:
-            own[coin] -= need
+        own[coin] -= need
     return result
 
 
@@ -144,6 +153,7 @@ def _affordable(
 ) -> tuple[int, float]:
     """Return the largest size that `left` pays for with its fee, and that fee."""
     price, lot, least = float(wants.price[place]), int(wants.lot[place]), int(wants.least[place])
+    left += float(wants.relief[place])
     whole = fee_of(place, size) if size != int(wants.size[place]) else float(wants.fee[place])
     if size * price + whole <= left:
         return size, whole

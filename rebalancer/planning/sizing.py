@@ -40,9 +40,10 @@ def sizing_capital(
     """Return min(capital_max, capital_share x (net liquidation - |unmanaged positions|)).
 
     A short position that is not ours is taken off like a long one: what it brought in cash
-    is owed.
+    is owed. A net liquidation that is not a finite number sizes nothing.
     """
-    investable, unvalued = account.net_liquidation, []
+    value = account.net_liquidation
+    investable, unvalued = value if value.is_finite() else Decimal(0), []
     for position in account.positions:
         if position.instrument in managed or not position.quantity:
             continue
@@ -80,10 +81,10 @@ def leverage_scale(
 ) -> Scale:
     """Return the largest factor up to 1 at which the targets fit cap and cash.
 
-    The cap bounds sum |target value|; what may be paid in cash is bounded by sum of target
-    values of paid instruments <= what is investable, less the reserve (plus `borrow_limit`
-    with funding BORROW). Only signals are scaled. An instrument that is not traded in this
-    run counts as it is held.
+    The cap bounds sum |target value|; cash bounds the long targets that are paid for: their
+    sum <= what is investable, less the reserve (plus `borrow_limit` with funding BORROW).
+    Only signals are scaled. An instrument that is not traded in this run counts as it is
+    held.
     """
     size = float(capital.sizing)
     frozen = (blended.hold > 0) | ~live.known
@@ -103,7 +104,8 @@ def leverage_scale(
     wanted = gross(1.0)
     factor = 1.0 if wanted <= cap * (1 + NEAR) else _largest_within(fixed, moving, cap)
     capped, reachable = factor < 1.0, gross(factor) <= cap * (1 + NEAR) and valued
-    paid = live.rules.paid
+    paid = live.rules.paid.copy()
+    paid &= fixed + factor * moving > 0
     have, ask = fsum(fixed[paid].tolist()), fsum(moving[paid].tolist())
     most = _payable(capital, parameters)
     short = reachable and ask > 0 and have + factor * ask > most * (1 + NEAR)

@@ -259,10 +259,11 @@ def over_limits(
     """Return gate and reason for each standing claim that does not fit, by place.
 
     `claims` in queue order, refused ones too; `shares` has those that are not refused.
+    Reductions take first, whatever their place: nothing could refuse them afterwards.
     """
     totals = begin(means, claims, shares)
     found: dict[int, tuple[str, str]] = {}
-    for claim in claims:
+    for claim in sorted(claims, key=lambda each: not each.reduces):  # stable: the queue's order
         totals.add(claim)
         if claim.place not in shares:
             continue

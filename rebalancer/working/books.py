@@ -105,7 +105,8 @@ def _explain_cash(desk: Desk, account: AccountSnapshot, page: RunPage) -> None:
         )
         if account.rates.knows(currency):
             total += abs(amount) * account.rates.rate(currency)
-    if total > desk.limits.unexplained_cash * account.net_liquidation:
+    worth = account.net_liquidation
+    if total and not (worth.is_finite() and total <= desk.limits.unexplained_cash * worth):
         page.flag(
             "unexplained-cash-large",
             f"{total:,.2f} {account.rates.base} moved without a trade of ours, more than "

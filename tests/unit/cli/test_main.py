@@ -79,7 +79,7 @@ def test_an_interrupt_is_130(
 
 
 def test_a_reader_that_went_away_is_no_error() -> None:
-    command = f"{sys.executable} run.py version --json; echo $? >&2"
+    command = f"sleep 0.2; {sys.executable} run.py version --json; echo $? >&2"
     done = subprocess.run(
         ["sh", "-c", f"({command}) | true"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -217,7 +217,14 @@ def test_bytes_that_are_not_text_are_said_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["risk = 5\n", "risk = [1]\n", "sleeve = 3\n", "portfolio = []\n", "[risk.daily_loss]\n"],
+    [
+        "risk = 5\n",
+        "risk = [1]\n",
+        "sleeve = 3\n",
+        "sleeve = []\n",
+        "portfolio = []\n",
+        "[risk.daily_loss]\n",
+    ],
 )
 def test_a_table_of_the_wrong_shape_is_a_problem_and_no_traceback(
     tmp_path: Path, text: str

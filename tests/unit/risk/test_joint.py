@@ -227,3 +227,13 @@ def test_a_market_order_of_others_counts_at_the_quote() -> None:
     changes: dict[str, Any] = {"account": account, "limits": loose()}
     assert judged(buy, others=(working("10", None),), **changes).approved == ()
     assert judged(buy, others=(working("-10", None),), **changes).approved
+
+
+def test_reductions_take_first_whatever_their_place() -> None:
+    limits = loose(max_net_leverage=d("0.1"), allow_short=True)
+    account = an_account(a_position(A, "10"), net_liquidation=d(100_000))
+    short = an_intent(B, "-105", reducing=False)
+    # 1,000 long less 10,500 is -9,500; with the sale of A behind it -10,500
+    assert judged(short, account=account, limits=limits).approved
+    sale = an_intent(A, "-10", sequence=1)
+    assert gates(judged(short, sale, account=account, limits=limits)) == {B: "net"}

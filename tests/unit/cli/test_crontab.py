@@ -1,0 +1,48 @@
+"""The example for cron says what cron needs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from rebalancer.cli.arguments import parse
+
+ROOT = Path(__file__).resolve().parents[3]
+LINES = (ROOT / "crontab.example").read_text(encoding="utf-8").splitlines()
+FIELDS = re.compile(r"((?:[\d*,/-]+ ){5})(\S.*)")
+
+
+def entries(lines: list[str]) -> list[tuple[str, str]]:
+    found = (FIELDS.fullmatch(line) for line in lines)
+    return [(match[1].strip(), match[2]) for match in found if match]
+
+
+def test_every_line_is_a_comment_a_setting_or_an_entry() -> None:
+    for line in LINES:
+        setting = re.fullmatch(r'[A-Z_]+=("[^"]*"|\S*)', line)
+        assert not line or line.startswith("#") or setting or FIELDS.fullmatch(line), line
+
+
+def test_there_are_hourly_and_closing_runs_and_one_line_a_portfolio() -> None:
+    runs = [(when, what) for when, what in entries(LINES) if "run.py" in what]
+    assert [when for when, _ in runs] == ["5 * * * 1-5", "25 21 * * 1-5"]
+    commented = entries([line.removeprefix("# ") for line in LINES if line.startswith("# ")])
+    assert any("second.toml" in what for _, what in commented)
+
+
+def test_every_run_works_from_its_folder_with_its_own_interpreter() -> None:
+    for _, what in entries([line.removeprefix("# ") for line in LINES]):
+        if "run.py" not in what:
+            continue
+        change, command = what.split(" && ")
+        assert change == "cd /path/to/rebalancer"
+        words = shlex.split(command.partition(">>")[0])
+        assert words[0] == "/path/to/rebalancer/.venv/bin/python"
+        assert words[1] == "run.py"
+        assert parse(words[2:]).command == "run"
+        assert what.endswith(">>state/cron.log 2>&1")
+
+
+def test_no_entry_has_a_percent_sign() -> None:
+    assert all("%" not in what for _, what in entries(LINES))
