@@ -203,6 +203,9 @@ class Books(Protocol):
     ) -> None:
         """Write a slot's record and the host's facts, its equity row and the trades view."""
 
+    def pack(self, before: datetime) -> int:
+        """Pack complete runs before a time into one file each; return how many."""
+
     def halt_reason(self) -> str | None:
         """Return what a HALT file says, None when there is no HALT file."""
 

@@ -85,15 +85,17 @@ def desk_for(
         planning=config.planning,
         limits=config.risk,
         working=config.execution,
-        fees=fee_schedule(config.fees.schedule),
+        fees=fee_schedule(config.fees.schedule, **config.fees.prices),
         sessions=sessions,
         broker=paper_broker(config, sessions, files, dry=dry),
         hands=_dry_hands if dry else _hands,
         books=books,
-        candles=CandleStore(written / "candles", files),
+        candles=CandleStore(
+            written / "candles", files, base=CandleStore(state / "candles", files) if dry else None
+        ),
         generators=ChildGenerators(written / "signals", config.folder, files),
         inbox=_inbox(config, written, files, dry=dry),
-        post=_post(config, written, files, dry=dry),
+        post=post_for(config, files, dry=dry),
         database=_database(config, written, files, dry=dry),
         net_liquidation_range=config.net_liquidation_range,
         cancel_all=config.account.cancel_scope.value == "all",
@@ -114,7 +116,7 @@ def paper_broker(
         base=config.portfolio.base_currency,
         universe=config.universe,
         settings=config.paper,
-        fees=fee_schedule(config.fees.schedule),
+        fees=fee_schedule(config.fees.schedule, **config.fees.prices),
         sessions=sessions,
         files=files,
         read_only=dry,
@@ -141,8 +143,9 @@ def _inbox(config: Config, written: Path, files: Files, *, dry: bool) -> Inbox:
     return SplitInbox(own, SignalFolder(config.state_folder / "signals", runs, files, now))
 
 
-def _post(config: Config, written: Path, files: Files, *, dry: bool) -> Post:
+def post_for(config: Config, files: Files, *, dry: bool = False) -> Post:
     """Return the way out for mails: a mail server when one is configured, else files."""
+    written = config.state_folder / DRY if dry else config.state_folder
     if dry or config.smtp is None:
         return FilePost(written / "reports", files)
     password = config.passwords.smtp or Secret("")

@@ -255,9 +255,9 @@ class World:
         return [json.loads(line) for line in text[: text.rfind("\n")].splitlines()[1:]]
 
     def alert(self, at: datetime) -> str:
-        """Return the text of a run's alert, '' when it sent none."""
+        """Return the words of a run's alerts, without their line ends; '' when it sent none."""
         paths = sorted(self.reports.glob(f"{slot_name(at)}-alert*.txt"))
-        return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+        return " ".join(" ".join(path.read_text(encoding="utf-8").split()) for path in paths)
 
     def mails(self) -> list[str]:
         """Return the names of the mails that were written."""

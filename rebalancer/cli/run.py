@@ -10,10 +10,11 @@ from pathlib import Path
 from rebalancer.cli.arguments import DEFAULT_CONFIG
 from rebalancer.cli.guard import LAST_SECONDS, guarded, slot_of
 from rebalancer.cli.opened import read_time
+from rebalancer.cli.run_log import run_log
 from rebalancer.clock import Deadline, SystemClock
 from rebalancer.config import Config, check_folder
 from rebalancer.config.sections import VenueName
-from rebalancer.errors import RebalancerError, UsageError
+from rebalancer.errors import LockHung, RebalancerError, UsageError
 from rebalancer.hourly import hour
 from rebalancer.model.records import Mode, RunRecord
 from rebalancer.reports.summary import lead_text, summary_text
@@ -36,6 +37,10 @@ def execute(arguments: Namespace) -> int:
         try:
             codes.append(run_one(config, mode, at))
         except RebalancerError as error:
+            if isinstance(error, LockHung):
+                from rebalancer.cli.hung import tell_hung
+
+                tell_hung(config, error, SystemClock().now())
             if len(configs) == 1:
                 raise
             print(f"{config.name}: {error}\n{type(error).advice}", file=sys.stderr)
@@ -65,7 +70,9 @@ def run_one(config: Config, mode: Mode, at: datetime | None, *, brief: bool = Fa
         if reason:
             print(f"{config.name} {slot_name(slot)}: {reason}")
             return 0
-        record = hour(desk_for(config, mode=mode, at=slot, late=deadline.over), slot)
+        desk = desk_for(config, mode=mode, at=slot, late=deadline.over)
+        with run_log(books_for(config, mode).root / "runs" / slot_name(slot)):
+            record = hour(desk, slot)
     show(config, mode, record, brief=brief)
     return record.exit_code
 
@@ -87,26 +94,27 @@ def chosen_slot(config: Config, mode: Mode, at: datetime | None) -> datetime | N
             f"{config.paper.start:%Y-%m-%dT%H:%MZ} (paper.start in {config.path.name})"
         )
     if at is not None:
-        if lived is not None and at < lived and books_for(config, mode).record(at) is None:
+        books, slot = books_for(config, mode), slot_of(at)
+        known = books.record(slot) is not None or slot in books.unfinished()
+        if lived is not None and slot < lived and not known:
             raise UsageError(
                 f"--at {at:%Y-%m-%dT%H:%MZ}: the paper account has lived until "
                 f"{lived:%Y-%m-%d %H:%M} UTC; its time only goes forward"
             )
-        return slot_of(at)
+        return slot
     last = books_for(config, Mode.PAPER).last_record()
     after = config.paper.start if last is None else last.slot
     after = after if lived is None else max(after, slot_of(lived))
     interval = timedelta(minutes=config.portfolio.interval_minutes)
     commit_after = timedelta(minutes=config.database.commit_after_close_minutes)
-    slot: datetime | None = config.paper.start + interval * (
-        (after - config.paper.start) // interval
-    )
+    past = (after - config.paper.start) // interval
+    coming: datetime | None = config.paper.start + interval * past
     sessions = sessions_for(config, after)
-    while slot is not None:
-        slot = next_paper_slot(slot, interval, sessions, commit_after)
-        if slot is not None and slot > after and not why_not(config, mode, slot):
+    while coming is not None:
+        coming = next_paper_slot(coming, interval, sessions, commit_after)
+        if coming is not None and coming > after and not why_not(config, mode, coming):
             break
-    return slot
+    return coming
 
 
 def why_not(config: Config, mode: Mode, slot: datetime) -> str:

@@ -89,6 +89,7 @@ class Interpreter:
         self._ask, self._reply, self._output = ask_here, reply_here, output_here
         self._printed = bytearray()
         self._left = memoryview(b"")
+        self._ready = False
         for end in (ask_here, reply_here, output_here):
             os.set_blocking(end, False)
         self._start()
@@ -97,6 +98,7 @@ class Interpreter:
         """Wait until the child is ready."""
         try:
             self.ask(b"", START_SECONDS)
+            self._ready = True
         except (ChildDied, ChildHung) as error:
             self.close()
             words = self.output().strip() or "it printed nothing"
@@ -112,6 +114,7 @@ class Interpreter:
         `ChildBabbled` when the answer is larger than any answer; then `close` it.
         """
         deadline = Deadline(seconds)
+        self._forget_replies()
         self._left = memoryview(request)
         answer = bytearray()
         with selectors.DefaultSelector() as selector:
@@ -131,6 +134,12 @@ class Interpreter:
                     raise ChildBabbled(f"its answer is longer than {LARGEST_REPLY} bytes")
         self._drain()
         return bytes(answer)
+
+    def _forget_replies(self) -> None:
+        """Throw away what was written to the answers' pipe without having been asked."""
+        with contextlib.suppress(BlockingIOError):
+            while self._ready and os.read(self._reply, _PIECE):
+                pass
 
     def _serve(self, end: int, selector: selectors.BaseSelector, answer: bytearray) -> None:
         """Move what can be moved through one pipe."""

@@ -103,7 +103,11 @@ class ChildGenerators:
             code, why, output = "generator-failed", str(error), ""
         else:
             output = self._child.output()
-            return _judged(sleeve, plugin, reply, now), output
+            answer = _judged(sleeve, plugin, reply, now)
+            if isinstance(answer, ErrorFlag):
+                # What else it has written must not be taken for the next sleeve's answer.
+                output += self._end()
+            return answer, output
         last = _last_line(output)
         return _flag(code, sleeve, f"{plugin.name}: {why}{last}"), output
 

@@ -15,8 +15,9 @@ InstrumentId = NewType("InstrumentId", str)
 """`AAPL.STK.USD@IB`, `BTCUSDT.PERP@BINANCE`: symbol, kind, what tells it apart, venue."""
 
 _SHAPE = re.compile(
-    r"(?P<symbol>[A-Z0-9][A-Z0-9 _-]{0,23})\.(?P<kind>STK|FX|FUT|OPT|PERP|SPOT)"
-    r"(?P<rest>(?:\.[A-Z0-9.]{1,24})?)@(?P<venue>IB|BINANCE)"
+    r"(?:(?P<symbol>[A-Z0-9][A-Z0-9 _-]{0,23})\.(?P<kind>STK|FUT|OPT|PERP|SPOT)"
+    r"(?P<rest>(?:\.[A-Z0-9.]{1,24})?)|(?P<bought>[A-Z]{3})\.(?P<paid>[A-Z]{3})\.FX)"
+    r"@(?P<venue>IB|BINANCE)"
 )
 
 
@@ -70,16 +71,20 @@ def parse_instrument_id(text: str) -> InstrumentId:
     """
     if not _SHAPE.fullmatch(text):
         raise DataError(
-            f"{text!r} is not an instrument: expected SYMBOL.KIND[.MORE]@VENUE, "
-            "for example AAPL.STK.USD@IB or BTCUSDT.PERP@BINANCE"
+            f"{text!r} is not an instrument: expected SYMBOL.KIND[.MORE]@VENUE, for example "
+            "AAPL.STK.USD@IB, EUR.USD.FX@IB or BTCUSDT.PERP@BINANCE"
         )
     return InstrumentId(text)
 
 
 def split_instrument_id(identifier: InstrumentId) -> tuple[str, Kind, str, str]:
-    """Return symbol, kind, the middle part ('' if none) and venue of an identifier."""
+    """Return symbol, kind, what tells it apart ('' if nothing) and venue of an identifier.
+
+    A currency pair's symbol is the currency that is bought, what tells it apart the one paid.
+    """
     match = _SHAPE.fullmatch(identifier)
     if match is None:
         raise DataError(f"{identifier!r} is not an instrument")
-    rest = match["rest"].removeprefix(".")
-    return match["symbol"], Kind(match["kind"]), rest, match["venue"]
+    if match["bought"]:
+        return match["bought"], Kind.FOREX, match["paid"], match["venue"]
+    return match["symbol"], Kind(match["kind"]), match["rest"].removeprefix("."), match["venue"]

@@ -143,6 +143,8 @@ class Standing:
     adopted: bool = False
     sleeve_lots: Mapping[str, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
     accepted_cash: Mapping[str, Decimal] = field(default_factory=dict)
+    accepted_entries: int = 0
+    """How many lines `fills.jsonl` had when `accepted_cash` was seen."""
     contracts: Mapping[InstrumentId, str] = field(default_factory=dict)
     due: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from rebalancer.model.fees import FeeSchedule
-from rebalancer.model.plan import Why, price_of, units
+from rebalancer.model.plan import Why, price_of
 from rebalancer.planning.columns import LARGEST, Bools, Floats, Ints
 from rebalancer.planning.funding import Purse, Wants, within_cash, within_turnover
 from rebalancer.planning.live import LiveColumns
@@ -181,37 +181,24 @@ def _budgeted(
     each = np.abs(live.exposure[table.row])
     first = np.lexsort((table.row, -(np.abs(table.quantity) * each), ~table.reducing))
     table, cut, each = table.only(first), cut[first], each[first]
-    size, buys = np.abs(table.quantity), table.quantity > 0
-    value = _unit_value(live, table.row, table.limit) * np.sign(table.limit)
-    paid = live.rules.paid[table.row]
-    # A short's proceeds are set aside at the reference price, a cover gives them back.
-    aside = each / live.fx[table.row]
+    size = np.abs(table.quantity)
     wants = Wants(
         row=table.row,
+        sign=np.sign(table.quantity),
         size=size,
         lot=step[table.row],
         least=table.least,
-        price=np.where(paid, np.where(buys, value, aside - value), 0.0),
+        limit=table.limit,
+        reducing=table.reducing,
+        crossed=_crossed(live, table, size),
         notional=each,
         fee=_fees(live, table, size, fees),
-        gives=np.where(paid & table.reducing, np.where(buys, aside - value, value), 0.0),
-        relief=np.zeros(len(size)),
-        opening=~table.reducing,
-        selling=~buys,
     )
     turned = within_turnover(wants, bounds.turnover_left)
     if turned is not size:
-        wants = replace(wants, size=turned, fee=_fees(live, table, turned, fees))
-    wants = replace(wants, relief=np.where(paid, aside * _crossed(live, table, turned), 0.0))
-
-    def fee_of(place: int, smaller: int) -> float:
-        row, sign = int(table.row[place]), 1 if buys[place] else -1
-        quantity = units(sign * smaller, int(live.rules.size_digits[row]))
-        price = price_of(int(table.limit[place]), int(live.rules.price_digits[row]))
-        instrument = live.rules.universe.instruments[row]
-        return float(fees.order_fee(instrument, quantity, price).amount)
-
-    final = within_cash(wants, turned, bounds.purse, live, bounds.capital, fee_of)
+        crossed, fee = _crossed(live, table, turned), _fees(live, table, turned, fees)
+        wants = replace(wants, crossed=crossed, fee=fee)
+    final = within_cash(wants, turned, bounds.purse, live, fees)
     gone = np.where(turned == 0, Why.TURNOVER, np.where(final == 0, Why.NOT_FUNDED, 0))
     _note(refused, table.row, gone)
     cut = np.where(turned < size, Why.TURNOVER, cut)

@@ -28,6 +28,7 @@ from rebalancer.model.records import (
 from rebalancer.store.atomic import Files
 from rebalancer.store.csv_log import equity_csv, equity_row, orders_csv, read_equity, trades_csv
 from rebalancer.store.journal import JsonLines
+from rebalancer.store.packing import old_runs, pack_run
 from rebalancer.store.schema import MIGRATIONS, RESTORE, Migrations, read_object
 
 RUNS = "runs"
@@ -251,6 +252,19 @@ class StateFolder:
         self._put(folder / "host.json", {"schema": SCHEMA, **host})
         self._put(folder / RECORD, record)
         self._saved[record.slot] = record
+
+    def pack(self, before: datetime) -> int:
+        """Pack the complete runs before a time, a few at once; return how many.
+
+        A dry run packs nothing. The newest record always stays.
+        """
+        if self._base is not None:
+            return 0
+        done = [slot for slot in self._slots() if self._has(slot, RECORD)][:-1]
+        folders = old_runs([(slot, self._run(slot)) for slot in done], before)
+        for folder in folders:
+            pack_run(self._files, folder)
+        return len(folders)
 
     # ------------------------------------------------------------------------------ equity
 

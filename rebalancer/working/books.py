@@ -93,8 +93,7 @@ def _prices(
 
 def _explain_cash(desk: Desk, account: AccountSnapshot, page: RunPage) -> None:
     """Note cash that moved without a trade of ours; much of it stops buys."""
-    last = desk.books.last_record()
-    since = desk.books.entries(0 if last is None else last.entries)
+    since = desk.books.entries(page.standing.accepted_entries)
     moved = unexplained_cash(page.standing.accepted_cash, since, account, desk.universe)
     total = Decimal(0)
     for currency, amount in sorted(moved.items()):

@@ -11,7 +11,7 @@ from rebalancer.ledger import compare_books, trade_records
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import ErrorFlag, Step, halted
 from rebalancer.model.plan import Plan
-from rebalancer.model.records import RunRecord
+from rebalancer.model.records import Mail, RunRecord
 from rebalancer.ports import Desk, Venue
 from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
@@ -20,6 +20,10 @@ from rebalancer.working.bookkeeping import book_fills, expected_now
 from rebalancer.working.due import commit_owed
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import build_record, latch, turnover
+
+MOST_LOOKS = 5
+KEEP_UNPACKED = timedelta(days=90)
+"""Runs older than this are packed once their session is in the database."""
 
 COMMISSION_PATIENCE = timedelta(seconds=10)
 """How long step 8 waits (venue time) for commissions that have not been told yet."""
@@ -41,8 +45,8 @@ def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
 
 def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
     """Keep where the account stands now; a break between books and venue is latched."""
+    after = page.keep(_settled_account(desk, venue, page))
     page.now = venue.now()
-    after = page.keep(venue.account())
     for broken in compare_books(expected_now(desk.books), after, desk.universe):
         message = (
             f"after the run the books say {broken.expected:f} of {broken.instrument}, "
@@ -53,6 +57,23 @@ def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
     close_record(desk, page, after)
 
 
+def _settled_account(desk: Desk, venue: Venue, page: RunPage) -> AccountSnapshot:
+    """Return the account with every execution that it shows in the books.
+
+    An order left working may trade between the two looks; then both are taken again.
+    """
+    account = venue.account()
+    for _ in range(MOST_LOOKS):
+        known = set(page.fills)
+        for fill in venue.executions(page.slot):
+            page.saw(fill)
+        if set(page.fills) == known:
+            break
+        book_fills(desk, page.slot, tuple(page.fills.values()))
+        account = venue.account()
+    return account
+
+
 def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> None:
     """Latch what stays unknown, save what is remembered, then write the record."""
     latch_unresolved(page)
@@ -61,22 +82,38 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
     if plan is not None and not failed and not halted(page.flags):
         lots |= dict(plan.sleeve_lots)
     page.standing = replace(
-        page.standing,
-        sleeve_lots=lots,
-        accepted_cash=page.standing.accepted_cash if after is None else dict(after.cash),
-        failed_runs=page.standing.failed_runs + 1 if failed else 0,
-        orders_in_session=page.standing.orders_in_session + len(page.intents),
-        turnover_in_session=page.standing.turnover_in_session + turnover(page, after),
+        page.standing, sleeve_lots=lots, failed_runs=page.standing.failed_runs + 1 if failed else 0
     )
+    _count(desk, page, after)
+    if after is not None:
+        page.standing = replace(
+            page.standing,
+            accepted_cash=dict(after.cash),
+            accepted_entries=len(desk.books.entries()),
+        )
     if halted(page.flags):
         page.worsen(RunHalted.exit_code)
     if any(flag.code == "deadline" for flag in page.flags):
         page.worsen(DeadlineExceeded.exit_code)
     record = build_record(desk, page, after)
     page.remember()
+    page.counted()
     save(desk, page, record)
     page.record = record
     page.end()
+
+
+def _count(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> None:
+    """Add this run's orders to the session's counters, once, however often it is closed."""
+    if page.has_counted:
+        return
+    page.has_counted = True
+    traded = turnover(page.own_fills(), after or page.first_account, desk.universe)
+    page.standing = replace(
+        page.standing,
+        orders_in_session=page.standing.orders_in_session + len(page.intents),
+        turnover_in_session=page.standing.turnover_in_session + traded,
+    )
 
 
 def save(desk: Desk, page: RunPage, record: RunRecord) -> None:
@@ -98,11 +135,23 @@ def latch_unresolved(page: RunPage) -> None:
 
 
 def send_alert(desk: Desk, page: RunPage) -> None:
-    """Mail what is new and grave, and what has ended; queued mails are tried again."""
-    decision = alert_mails(page.record, page.standing)
-    _raise_all(page, desk.post.send(decision.mails))
-    if decision.alerts != page.standing.alerts:
-        page.remember(alerts=decision.alerts)
+    """Mail what is new and grave, and what has ended; queued mails are tried again.
+
+    A run that ended before its alert has it sent by the next one. A second alert of the same
+    run (a report failed after the first) is a mail of its own.
+    """
+    for record in (*page.untold, page.record):
+        decision = alert_mails(record, page.standing)
+        mails = tuple(_again(mail) for mail in decision.mails) if page.has_told else decision.mails
+        _raise_all(page, desk.post.send(mails))
+        if decision.alerts != page.standing.alerts:
+            page.remember(alerts=decision.alerts)
+    page.untold = ()
+    page.told()
+
+
+def _again(mail: Mail) -> Mail:
+    return replace(mail, key=f"{mail.key}:again", name=f"{mail.name}-again")
 
 
 def send_daily(desk: Desk, page: RunPage) -> None:
@@ -130,6 +179,7 @@ def commit(desk: Desk, page: RunPage) -> None:
     _raise_all(page, flags)
     if not flags:
         page.remember(due=dict(page.standing.due) | {"commit": closed.isoformat()})
+        desk.books.pack(page.now - KEEP_UNPACKED)
 
 
 def close_after_failure(desk: Desk, page: RunPage) -> None:
@@ -153,6 +203,7 @@ def close_after_failure(desk: Desk, page: RunPage) -> None:
         _try(page, lambda: send_daily(desk, page))
     if page.at_step < Step.DATABASE:
         _try(page, lambda: commit(desk, page))
+    _try(page, lambda: send_alert(desk, page))  # what went wrong since, often nothing
 
 
 def _try(page: RunPage, action: Callable[[], object]) -> None:

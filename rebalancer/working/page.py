@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +27,7 @@ from rebalancer.ports import Desk
 from rebalancer.risk import Funding, GateInput, Verdicts, funding_of
 
 Fact = TypeVar("Fact")
+LOG = logging.getLogger(__name__)
 
 
 class RunPage:
@@ -33,7 +35,8 @@ class RunPage:
 
     Facts are kept by type, so that what comes later (and a close after a failure) can ask
     for the last one of a kind. `orders` has each reference's last known state, `fills` the
-    executions seen in this run by id, `intents` what was approved and journaled.
+    executions seen in this run by id, `intents` what was approved and journaled. `untold` are
+    records of runs that ended before their alert.
     """
 
     def __init__(self, desk: Desk, slot: datetime, attempt: int) -> None:
@@ -55,6 +58,8 @@ class RunPage:
         self.exit_code = 0
         self.failure: Exception | None = None
         self.host: dict[str, Any] = {}
+        self.untold: tuple[RunRecord, ...] = ()
+        self.has_counted = self.has_told = False
         self._flags: dict[tuple[str, str], ErrorFlag] = {}
         self._facts: dict[type, Any] = {}
         self._record: RunRecord | None = None
@@ -83,6 +88,7 @@ class RunPage:
     def step(self, step: Step) -> None:
         """Begin a step; nothing goes on past the deadline before the orders are out."""
         self.at_step = step
+        LOG.info("step %d: %s", step, step.name.lower().replace("_", " "))
         self._note("step", step=int(step))
         if step <= Step.SUBMIT and self.desk.late():
             raise DeadlineExceeded(f"the run's time was over before step {int(step)}")
@@ -155,9 +161,9 @@ class RunPage:
         for order in orders:
             if order.reference in self.intents:
                 raise DataError(f"{order.reference} was already sent in this run")
-            self.intents[order.reference] = order
         lines = [to_plain(order) for order in orders]
         self._note("intents", durable=True, orders=lines)
+        self.intents |= {order.reference: order for order in orders}
 
     def sent(self, references: Sequence[str]) -> None:
         """Journal that these were handed to the wire."""
@@ -197,6 +203,15 @@ class RunPage:
     def begin(self) -> None:
         """Reserve this attempt's reference numbers in the journal."""
         self._note("begin", durable=True, attempt=self.attempt, mode=self.desk.mode.value)
+
+    def counted(self) -> None:
+        """Journal that the session's counters have this attempt's orders."""
+        self._note("counted")
+
+    def told(self) -> None:
+        """Journal that this run's troubles were told."""
+        self.has_told = True
+        self._note("told")
 
     def end(self) -> None:
         """Journal that the record stands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,8 +10,10 @@ from decimal import Decimal
 from rebalancer.ledger import equity_point
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import LatchedFlag, Severity, halted
+from rebalancer.model.orders import Fill
 from rebalancer.model.plan import Plan
 from rebalancer.model.records import SCHEMA, EquityPoint, Outcome, RunRecord
+from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, SignalsRead
 from rebalancer.working.bookkeeping import expected_now
 from rebalancer.working.page import RunPage
@@ -66,21 +69,23 @@ def _equity(
         standing=page.standing,
         orders=len(page.intents),
         fills=len(page.own_fills()),
-        turnover=turnover(page, after),
+        turnover=turnover(page.own_fills(), after, desk.universe),
     )
 
 
-def turnover(page: RunPage, account: AccountSnapshot | None) -> Decimal:
-    """Return the traded notional of this run's orders in base currency.
+def turnover(fills: Iterable[Fill], account: AccountSnapshot | None, universe: Universe) -> Decimal:
+    """Return the traded notional of executions in base currency.
 
     A fill in a currency without a rate counts nothing: it cannot be valued, and the flag for
     the missing rate has said so.
     """
     total = Decimal(0)
-    for fill in page.own_fills():
+    for fill in fills:
         if account is None or not account.rates.knows(fill.currency):
             continue
-        instrument = page.desk.universe[fill.instrument]
+        if fill.instrument not in universe:
+            continue
+        instrument = universe[fill.instrument]
         worth = abs(fill.quantity * fill.price) * instrument.multiplier / instrument.magnifier
         total += worth * account.rates.rate(fill.currency)
     return total

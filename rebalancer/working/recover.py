@@ -17,11 +17,11 @@ from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.codec import from_plain
 from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity
 from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
-from rebalancer.model.records import SCHEMA, Mode, Outcome, RunRecord
+from rebalancer.model.records import SCHEMA, EntryKind, Mode, Outcome, RunRecord
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in
 from rebalancer.working.page import RunPage
-from rebalancer.working.record import session_date
+from rebalancer.working.record import session_date, turnover
 
 LOOK_BACK = timedelta(days=1)
 """Executions are asked for from this long before the last record: ids make doubles harmless."""
@@ -37,6 +37,7 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
             f"our clock and the venue's differ by {skew:.1f} s; the limit is "
             f"{desk.limits.max_clock_skew_seconds:g} s; nothing is sent",
         )
+    page.untold = _untold(desk, page)
     dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)
     left = dead + ((page.slot,) if page.attempt > 1 else ())
     journals = {slot: desk.books.journal(slot) for slot in left}
@@ -47,6 +48,7 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
     settle(desk, venue, page, suspects)
     for slot in left:
         _tell_death(page, slot, journals[slot])
+        _count_dead(desk, page, slot, journals[slot])
     for slot in dead:
         _record_dead(desk, page, slot, journals[slot])
 
@@ -172,6 +174,48 @@ def _instrument(desk: Desk, reference: str, slot: datetime | None) -> str:
     return str(order["intent"]["instrument"])
 
 
+def _untold(desk: Desk, page: RunPage) -> tuple[RunRecord, ...]:
+    """Return the last record if its run ended before it could tell its troubles."""
+    last = desk.books.last_record()
+    if last is None or page.desk.mode is not last.mode:
+        return ()
+    kinds = {line.get("kind") for line in desk.books.journal(last.slot)}
+    if "begin" not in kinds or "told" in kinds:
+        return ()
+    page.flag(
+        "run-repaired",
+        f"the run of {last.slot:%Y-%m-%d %H:%M} UTC ended after its record and before its mails; "
+        "what is owed goes out now",
+    )
+    return (last,)
+
+
+def _count_dead(
+    desk: Desk, page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]
+) -> None:
+    """Add the orders of a run that died to the counters of the session, if it is still on."""
+    done = max((line["attempt"] for line in journal if line.get("kind") == "counted"), default=0)
+    fresh = intents_in(line for line in journal if line.get("attempt", 0) > done)
+    if not fresh or session_date(desk, slot) != session_date(desk, page.now):
+        return
+    fills = [e.fill for e in desk.books.entries() if e.slot == slot and e.kind is EntryKind.FILL]
+    traded = turnover(
+        (fill for fill in fills if fill.reference in fresh), _account(journal), desk.universe
+    )
+    page.remember(
+        orders_in_session=page.standing.orders_in_session + len(fresh),
+        turnover_in_session=page.standing.turnover_in_session + traded,
+    )
+    attempt = max(line["attempt"] for line in journal if line.get("kind") == "intents")
+    desk.books.note(slot, {"kind": "counted", "attempt": attempt}, durable=False)
+
+
+def _account(journal: Sequence[Mapping[str, Any]]) -> AccountSnapshot | None:
+    """Return the account as the run saw it first, None when it did not."""
+    told = next((line["account"] for line in journal if line.get("kind") == "account"), None)
+    return None if told is None else from_plain(AccountSnapshot, told, "journal")
+
+
 def _tell_death(page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]) -> None:
     steps = [int(line["step"]) for line in journal if line.get("kind") == "step"]
     reached = _last_of_dead(journal, steps, page) if slot == page.slot else steps
@@ -202,7 +246,6 @@ def _record_dead(
     approved = tuple(
         from_plain(ApprovedOrder, order, "journal") for order in intents_in(journal).values()
     )
-    accounts = [line["account"] for line in journal if line.get("kind") == "account"]
     orders = {
         line["order"]["reference"]: from_plain(WorkingOrder, line["order"], "journal")
         for line in journal
@@ -227,10 +270,10 @@ def _record_dead(
         exit_code=70,
         reached=steps[-1] if steps else 0,
         now=slot,
-        before=from_plain(AccountSnapshot, accounts[0], "journal") if accounts else None,
+        before=_account(journal),
         approved=approved,
         orders=tuple(orders[name] for name in sorted(orders)),
-        fills=tuple(e.fill for e in entries if e.slot == slot and e.kind == "fill"),
+        fills=tuple(e.fill for e in entries if e.slot == slot and e.kind is EntryKind.FILL),
         flags=flags,
         positions_expected=expected_now(desk.books),
         entries=len(entries),

@@ -30,6 +30,8 @@ from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.risk import Funding, SentOrder, release
 from rebalancer.working.page import RunPage
 
+MOST_IDLE_ROUNDS = 3
+
 
 def work(
     desk: Desk, venue: Venue, hands: Hands, approved: Sequence[ApprovedOrder], page: RunPage
@@ -38,9 +40,13 @@ def work(
 
     Reductions go first; the others go as soon as what they cost is really there. Before each
     message the page is asked whether it may still go out. An order that the venue does not
-    acknowledge in time is looked up once and never sent again. No orders: nothing happens.
+    acknowledge in time is looked up once and never sent again. No orders: nothing happens. In a
+    dry run every approved order is answered "not sent" at once: there are no proceeds to wait for.
     """
     shift = Shift(desk, venue, hands, page, approved)
+    if not hands.sends:
+        shift.send(shift.waiting)
+        shift.waiting = []
     while shift.goes_on():
         shift.send_what_may_go()
         shift.make_moves()
@@ -66,10 +72,17 @@ class Shift:
         self.states: dict[str, OrderState] = {}
         self.ends = venue.now() + timedelta(seconds=desk.working.window_seconds)
         self.stopped = False
+        self.idle = 0
         self.funding: Funding | None = page.funding(approved) if approved else None
 
     def goes_on(self) -> bool:
-        """Return whether anything is still to be sent or awaited."""
+        """Return whether anything is still to be sent or awaited.
+
+        Rounds in which no time can pass come to an end too: better to leave an order working
+        than to turn for ever.
+        """
+        if self.idle > MOST_IDLE_ROUNDS:
+            return False
         if any(not isinstance(move, Done) for move in self._moves().values()):
             return True
         return bool(self.waiting) and not self.stopped and self.venue.now() < self.ends
@@ -80,19 +93,25 @@ class Shift:
         What the shared limits will not let through any more in this run is refused, and what
         works of a neutral sleeve that lost a leg is cancelled.
         """
-        if self.stopped or not self.waiting or self.funding is None or not self._may_send():
+        if self.stopped or self.funding is None or not self._may_send():
             return
-        now = self.venue.now()
-        answer = release(self.funding, self.waiting, self._sent(), final=now >= self.ends)
+        late = self.venue.now() >= self.ends
+        answer = release(self.funding, self.waiting, self._sent(), final=late)
         self.waiting = list(answer.waiting)
         self._drop(answer.dropped, answer.flags)
         for reference in answer.cancel:
             self._cancel(reference)
-        if answer.released:
-            self.page.intend(answer.released)
-            self.states |= {order.reference: start(order, now) for order in answer.released}
-            self._take(self.hands.submit([order.place(now) for order in answer.released]))
-            self.page.sent([order.reference for order in answer.released])
+        self.send(answer.released)
+
+    def send(self, orders: Sequence[ApprovedOrder]) -> None:
+        """Journal orders, hand them to the wire, journal that."""
+        if not orders:
+            return
+        now = self.venue.now()
+        self.page.intend(orders)
+        self.states |= {order.reference: start(order, now) for order in orders}
+        self._take(self.hands.submit([order.place(now) for order in orders]))
+        self.page.sent([order.reference for order in orders])
 
     def make_moves(self) -> None:
         """Re-price or cancel the orders whose time for it has come."""
@@ -100,7 +119,8 @@ class Shift:
             if isinstance(move, Replace):
                 if self._may_send():
                     self._take(self.hands.replace(move))
-                    self.states[reference] = asked(self.states[reference], move, self.venue.now())
+                # Asked for even when it may not go out: it is not asked for again and again.
+                self.states[reference] = asked(self.states[reference], move, self.venue.now())
             elif isinstance(move, CancelRequest):
                 self._cancel(reference)
                 self.states[reference] = asked(self.states[reference], move, self.venue.now())
@@ -113,7 +133,9 @@ class Shift:
             times.append(self.ends)
         until = min([*times, now + timedelta(seconds=self.desk.working.poll_seconds)])
         if not times or until <= now:
+            self.idle += 1
             return
+        self.idle = 0
         self._take(self.venue.wait(until))
         at = self.venue.now()
         self.states = {
@@ -170,8 +192,10 @@ class Shift:
             self.page.raised(flag)
 
     def _cancel(self, reference: str) -> None:
+        """Ask for an order's end once; what the venue never showed cannot be cancelled."""
         order = self.page.orders.get(reference)
-        if order is not None and not order.status.terminal:
+        dying = order is None or order.status is OrderStatus.PENDING_CANCEL
+        if order is not None and not dying and not order.status.terminal:
             self._take(self.hands.cancel(order))
 
     def _moves(self) -> dict[str, Move]:

@@ -29,6 +29,7 @@ CRASH = datetime(2020, 3, 3, 15, 5, tzinfo=UTC)
 and the targets have changed."""
 NEXT = datetime(2020, 3, 3, 16, 5, tzinfo=UTC)
 AFTER = datetime(2020, 3, 3, 17, 5, tzinfo=UTC)
+LATER = datetime(2020, 3, 3, 18, 5, tzinfo=UTC)
 CLOSED = datetime(2020, 3, 3, 21, 25, tzinfo=UTC)
 """Twenty-five minutes after the close: Tuesday's commit is owed."""
 

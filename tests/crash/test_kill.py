@@ -11,6 +11,7 @@ from tests.crash.conftest import (
     CLOSED,
     CRASH,
     EARLY,
+    LATER,
     MONDAY,
     NEXT,
     WANTED,
@@ -20,6 +21,7 @@ from tests.crash.conftest import (
     prove_rows,
     prove_targets,
     traded_since,
+    venue_executions,
 )
 from tests.portfolios import World, codes, stock
 
@@ -57,3 +59,79 @@ def test_a_run_that_is_killed_after_a_step_is_finished_by_the_next(
         assert later is not None
         strange = {"reconciliation-break", "unexplained-cash", "unresolved-order"}
         assert not codes(later) & strange
+
+
+@pytest.mark.parametrize("step", [0, 2, 6, 7, 8])
+def test_the_slot_of_a_killed_run_goes_on_as_the_next_attempt(
+    hangman: Hangman, world: World, step: int
+) -> None:
+    assert hangman.run(world, CRASH, how="SIGKILL", step=step + 1) == -9
+    hangman.must(world, CRASH)
+    record = world.record(CRASH)
+    assert record is not None
+    assert (record.outcome, record.attempt) == (Outcome.FINISHED, 2)
+    assert {"run-died", "run-repaired"} <= codes(record)
+    assert f"ended in step {step}" in world.alert(CRASH)
+    attempts = {line["attempt"] for line in world.journal(CRASH) if line["kind"] == "begin"}
+    assert attempts == {1, 2}
+    prove_rows(world)
+    prove_orders(world)
+    assert traded_since(world, CRASH) == EVERY_ONE_ONCE
+    prove_targets(world)
+    assert hangman.run(world, CRASH) == 0
+    assert "nothing is run twice" in hangman.said
+
+
+@pytest.mark.parametrize("step", [9, 10, 11, 12, 13])
+def test_what_a_run_killed_before_its_alert_had_to_tell_is_told_by_the_next(
+    hangman: Hangman, world: World, step: int
+) -> None:
+    reject = [{"kind": "REJECT", "subject": stock("PG"), "message": "no shares of it today"}]
+    assert hangman.run(world, CRASH, how="SIGKILL", step=step + 1, faults=reject) == -9
+    assert ("order-rejected" in world.alert(CRASH)) == (step >= 10)
+    hangman.must(world, NEXT)
+    assert world.alert(CRASH).count("What to do") == 1
+    assert "no shares of it today (the venue refused its order)" in world.alert(CRASH)
+    following = world.record(NEXT)
+    assert following is not None
+    assert ("run-repaired" in codes(following)) == (step == 9)
+    hangman.must(world, AFTER)
+    prove_targets(world)
+
+
+@pytest.mark.parametrize("step", [7, 8, 9])
+def test_orders_of_a_killed_run_count_against_the_limits_of_their_session(
+    hangman: Hangman, world: World, step: int
+) -> None:
+    before = world.standing()
+    hangman.run(world, CRASH, how="SIGKILL", step=step + 1)
+    hangman.must(world, NEXT, AFTER)
+    standing = world.standing()
+    sent = [o for o in world.venue()["orders"] if o["placed_at"] >= "2020-03-03"]
+    # One of 14:50 and five of 15:05.
+    assert standing.orders_in_session == len(sent) == 6
+    traded = sum(
+        abs(quantity * price)
+        for name, (_, quantity, price) in venue_executions(world).items()
+        if name.startswith("20200303")
+    )
+    assert standing.turnover_in_session == traded
+    assert before.orders_in_session == 1
+
+
+def test_a_second_kill_while_the_first_is_repaired_loses_nothing(
+    hangman: Hangman, world: World
+) -> None:
+    assert hangman.run(world, CRASH, how="SIGKILL", step=8) == -9
+    for at, step in ((NEXT, 2), (AFTER, 5)):
+        assert hangman.run(world, at, how="SIGKILL", step=step) == -9
+    hangman.must(world, LATER, CLOSED)
+    for at in (CRASH, NEXT, AFTER):
+        record = world.record(at)
+        assert record is not None
+        assert record.outcome is Outcome.FAILED
+    prove_rows(world)
+    prove_orders(world)
+    assert traded_since(world, CRASH) == EVERY_ONE_ONCE
+    prove_targets(world)
+    prove_database(world, (MONDAY, EARLY, CRASH, NEXT, AFTER, LATER, CLOSED))
