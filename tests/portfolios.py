@@ -29,7 +29,7 @@ FIRST = datetime(2020, 3, 2, 15, 5, tzinfo=UTC)
 """A Monday, thirty-five minutes after the opening in New York."""
 
 HOUR = timedelta(hours=1)
-QUIET = '\n[mail]\nsession_mails = []\n\n[database]\ncommit_after_close_minutes = 1440\n'
+QUIET = "\n[mail]\nsession_mails = []\n\n[database]\ncommit_after_close_minutes = 1440\n"
 """No session mails, and no commit within the day: what a test of something else needs."""
 
 _CALENDARS: dict[str, bytes] = {}
@@ -41,7 +41,12 @@ def stock(symbol: str) -> str:
 
 
 def write_portfolio(
-    folder: Path, *, name: str = "demo", symbols: Sequence[str] = STOCKS, extra: str = "", **top: str
+    folder: Path,
+    *,
+    name: str = "demo",
+    symbols: Sequence[str] = STOCKS,
+    extra: str = "",
+    **top: str,
 ) -> Path:
     """Write a paper portfolio whose one sleeve reads a signal file that the test writes.
 

@@ -138,8 +138,9 @@ class Interpreter:
     def _forget_replies(self) -> None:
         """Throw away what was written to the answers' pipe without having been asked."""
         with contextlib.suppress(BlockingIOError):
-            while self._ready and os.read(self._reply, _PIECE):
-                pass
+            for _ in range(64 if self._ready else 0):
+                if not os.read(self._reply, _PIECE):
+                    return
 
     def _serve(self, end: int, selector: selectors.BaseSelector, answer: bytearray) -> None:
         """Move what can be moved through one pipe."""

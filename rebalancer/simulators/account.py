@@ -61,7 +61,7 @@ def new_account(
         seed=settings.seed,
         now=settings.start,
         cash=dict(cash),
-        opening_cash=dict(cash),
-        opening_positions={name: each.quantity for name, each in holdings.items()},
+        carried_cash=dict(cash),
+        carried_positions={name: each.quantity for name, each in holdings.items()},
         holdings=holdings,
     )

@@ -97,7 +97,8 @@ class Admission:
         self, instrument: Instrument, order: Order, account: Account, working: Sequence[Order]
     ) -> Refusal | None:
         if instrument.kind is Kind.FOREX:
-            return None
+            no = Refusal("reduce-only", "a conversion has no position to reduce")
+            return no if order.reduce_only else None
         holding = account.holdings.get(order.instrument)
         held = holding.quantity if holding else _ZERO
         if order.reduce_only and held * order.quantity >= 0:

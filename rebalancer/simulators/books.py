@@ -124,7 +124,11 @@ class Taken:
 
 @dataclass(slots=True)
 class Account:
-    """Everything one simulated account is. Cash and fees by currency, holdings by instrument."""
+    """Everything one simulated account is. Cash and fees by currency, holdings by instrument.
+
+    `carried_cash` and `carried_positions` are the balances before the first execution that is
+    still remembered: with `executions` they add up to `cash` and `holdings`, always.
+    """
 
     schema: int
     account: str
@@ -132,8 +136,8 @@ class Account:
     seed: int
     now: datetime
     cash: dict[str, Decimal]
-    opening_cash: dict[str, Decimal]
-    opening_positions: dict[InstrumentId, Decimal] = field(default_factory=dict)
+    carried_cash: dict[str, Decimal]
+    carried_positions: dict[InstrumentId, Decimal] = field(default_factory=dict)
     holdings: dict[InstrumentId, Holding] = field(default_factory=dict)
     fees: dict[str, Decimal] = field(default_factory=dict)
     orders: tuple[Order, ...] = ()

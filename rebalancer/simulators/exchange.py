@@ -20,12 +20,12 @@ from rebalancer.simulators.books import Books, Execution, Order
 from rebalancer.simulators.clock import VirtualClock, latency, next_minute
 from rebalancer.simulators.faults import FaultKind, FaultScript
 from rebalancer.simulators.market import Market
-from rebalancer.simulators.matching import Matcher
+from rebalancer.simulators.matching import Matcher, carry
 from rebalancer.simulators.parameters import PaperSettings
 from rebalancer.simulators.worth import Valuer, Worth
 
 KEEP = timedelta(days=10)
-"""How long the venue remembers orders that ended, and executions."""
+"""How long the venue remembers an order that ended, and its executions."""
 
 _MATCHES = frozenset({OrderStatus.WORKING, OrderStatus.PENDING_CANCEL})
 
@@ -359,7 +359,12 @@ class Exchange:
         return order is not None and order.silent
 
     def _forget(self) -> None:
-        """Let go of orders that ended and of executions that are old."""
+        """Let go of orders that ended long ago, carrying over what their trades came to."""
         account, old = self.account, self.now - KEEP
-        account.orders = tuple(o for o in account.orders if o.ended_at is None or o.ended_at >= old)
-        account.executions = tuple(e for e in account.executions if e.at >= old)
+        gone = {o.id for o in account.orders if o.ended_at is not None and o.ended_at < old}
+        for execution in account.executions:
+            if execution.order in gone:
+                carry(account, self.instruments[execution.instrument], execution)
+        account.executions = tuple(e for e in account.executions if e.order not in gone)
+        account.orders = tuple(o for o in account.orders if o.id not in gone)
+        self._untold = [e for e in self._untold if e.order not in gone]

@@ -132,12 +132,9 @@ class Matcher:
 
 def book(account: Account, instrument: Instrument, quantity: Decimal, price: Decimal) -> None:
     """Book a trade without its fee: cash against position, or one currency against another."""
+    _pay(account.cash, instrument, quantity, price)
     if instrument.kind is Kind.FOREX:
-        _add(account.cash, instrument.symbol, quantity)
-        _add(account.cash, instrument.currency, -quantity * price)
         return
-    value = quantity * price * instrument.multiplier / instrument.magnifier
-    _add(account.cash, instrument.currency, -value)
     holding = account.holdings.setdefault(instrument.id, Holding())
     held = holding.quantity
     if held * quantity >= 0:
@@ -153,6 +150,25 @@ def book(account: Account, instrument: Instrument, quantity: Decimal, price: Dec
         holding.average_cost = _ZERO
     elif abs(quantity) > abs(held):
         holding.average_cost = price
+
+
+def carry(account: Account, instrument: Instrument, execution: Execution) -> None:
+    """Move an execution that is about to be forgotten into the balances carried over."""
+    _pay(account.carried_cash, instrument, execution.quantity, execution.price)
+    _add(account.carried_cash, execution.commission_currency, -execution.commission)
+    if instrument.kind is not Kind.FOREX:
+        held = account.carried_positions.get(instrument.id, _ZERO)
+        account.carried_positions[instrument.id] = held + execution.quantity
+
+
+def _pay(
+    cash: dict[str, Decimal], instrument: Instrument, quantity: Decimal, price: Decimal
+) -> None:
+    """Book the cash of a trade: against a position, or one currency against another."""
+    if instrument.kind is Kind.FOREX:
+        _add(cash, instrument.symbol, quantity)
+    value = quantity * price * instrument.multiplier / instrument.magnifier
+    _add(cash, instrument.currency, -value)
 
 
 def _add(amounts: dict[str, Decimal], currency: str, amount: Decimal) -> None:

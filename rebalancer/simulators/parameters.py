@@ -20,7 +20,7 @@ class PaperSettings:
     quantity, held at its price at `start`. `fx` has the constant rates of the account, base
     currency for one unit. `spread_bps` is the whole spread, of the price; `depth` the units
     shown at the touch in a minute (the seed varies it by half). Latencies are the longest
-    ones, in seconds: the seed draws between a tenth of it and all of it. Margin ratios are
+    ones, in seconds: the seed draws one to four quarters of it. Margin ratios are
     fractions of a position's value. `cash_account`: no borrowing, no shorts, proceeds are
     spendable after `settlement_sessions`. `unique_references`: an open order's reference
     may not be used again (Binance); otherwise doubles are accepted and counted (IB).

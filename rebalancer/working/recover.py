@@ -217,8 +217,11 @@ def _account(journal: Sequence[Mapping[str, Any]]) -> AccountSnapshot | None:
 
 
 def _tell_death(page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]) -> None:
-    steps = [int(line["step"]) for line in journal if line.get("kind") == "step"]
-    reached = _last_of_dead(journal, steps, page) if slot == page.slot else steps
+    reached = [
+        int(line["step"])
+        for line in journal
+        if line.get("kind") == "step" and (slot != page.slot or line["attempt"] != page.attempt)
+    ]
     page.flag(
         "run-died",
         f"the run of {slot:%Y-%m-%d %H:%M} UTC ended in step {reached[-1] if reached else 0} "
@@ -226,17 +229,6 @@ def _tell_death(page: RunPage, slot: datetime, journal: Sequence[Mapping[str, An
         f"run:{slot:%Y-%m-%dT%H%MZ}",
     )
     page.flag("run-repaired", f"the books of {slot:%Y-%m-%d %H:%M} UTC were finished")
-
-
-def _last_of_dead(
-    journal: Sequence[Mapping[str, Any]], steps: Sequence[int], page: RunPage
-) -> Sequence[int]:
-    earlier = [
-        int(line["step"])
-        for line in journal
-        if line.get("kind") == "step" and line.get("attempt") != page.attempt
-    ]
-    return earlier or steps
 
 
 def _record_dead(

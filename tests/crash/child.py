@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -96,22 +97,24 @@ class BreakingFiles(Files):
         self._trouble = trouble
 
     def replace(self, path: Path, content: bytes) -> None:
-        self._before(path, "replace", lambda: self._half(path, content))
+        self._before(path, content, lambda: self._half(path, content))
         super().replace(path, content)
         self._after()
 
     def append(self, path: Path, content: bytes, *, durable: bool = True) -> None:
-        self._before(path, "append", lambda: self._half(path, content, append=True))
+        self._before(path, content, lambda: self._half(path, content, append=True))
         super().append(path, content, durable=durable)
         self._after()
 
-    def _before(self, path: Path, what: str, half: Callable[[], None]) -> None:
+    def _before(self, path: Path, content: bytes, half: Callable[[], None]) -> None:
         trouble = self._trouble
         if trouble.always and trouble.struck:
             raise errors.StateError(f"cannot write {path}: the disk is full (sabotage)")
         if trouble.log:
+            kind = re.match(rb'\{"kind":"(\w+)"', content) if path.suffix == ".jsonl" else None
+            name = f"{path.name}:{kind[1].decode()}" if kind else path.name
             with Path(trouble.log).open("a", encoding="utf-8") as log:
-                log.write(f"{trouble.at_step} {what} {path.parent.name}/{path.name}\n")
+                log.write(f"{trouble.at_step} {name}\n")
         if trouble.torn and trouble.due():
             half()
             trouble.strike()
@@ -181,9 +184,6 @@ def serve() -> None:
 
 if __name__ == "__main__":
     # Loaded once, for all that are forked: what only some hours need.
-    import matplotlib.figure  # noqa: F401
-    import sqlalchemy.dialects.sqlite
-
     import rebalancer.reports.plots
     import rebalancer.store.sql.database  # noqa: F401
 

@@ -20,9 +20,9 @@ def books_add_up(folder: Path) -> None:
     cash: dict[str, Decimal] = defaultdict(Decimal)
     held: dict[str, Decimal] = defaultdict(Decimal)
     traded: dict[int, Decimal] = defaultdict(Decimal)
-    for currency, amount in books["opening_cash"].items():
+    for currency, amount in books["carried_cash"].items():
         cash[currency] += Decimal(amount)
-    for instrument, quantity in books["opening_positions"].items():
+    for instrument, quantity in books["carried_positions"].items():
         held[instrument] += Decimal(quantity)
     for execution in books["executions"]:
         quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
@@ -34,7 +34,9 @@ def books_add_up(folder: Path) -> None:
         else:
             held[execution["instrument"]] += quantity
         traded[execution["order"]] += quantity
-    assert cash == {currency: Decimal(amount) for currency, amount in books["cash"].items()}
+    now = {currency: Decimal(amount) for currency, amount in books["cash"].items()}
+    for currency in {*cash, *now}:
+        assert cash[currency] == now.get(currency, Decimal(0)), currency
     holdings = {name: Decimal(each["quantity"]) for name, each in books["holdings"].items()}
     for name in {*held, *holdings}:
         assert held[name] == holdings.get(name, Decimal(0)), name

@@ -246,7 +246,10 @@ def test_a_wire_that_breaks_while_sending_leaves_an_unknown_outcome(rig: Rig) ->
 
 
 def test_a_commission_may_come_late_or_never_and_is_never_zero(rig: Rig) -> None:
-    faults = (Fault(FaultKind.LATE_COMMISSION, seconds=300), Fault(FaultKind.MISSING_COMMISSION, 2))
+    faults = (
+        Fault(FaultKind.LATE_COMMISSION, subject=AAPL.id, seconds=300),
+        Fault(FaultKind.MISSING_COMMISSION, subject=KO.id),
+    )
     with rig.broker(*faults).connect(PageOf()) as venue:
         hands = rig.hands(venue)
         hands.submit([rig.order(AAPL, 10, ask(venue, AAPL) + 1)])

@@ -12,6 +12,7 @@ import pytest
 
 from rebalancer.brokers.dry import DryHands
 from rebalancer.errors import ConnectError, UsageError
+from rebalancer.model.fees import fee_schedule
 from rebalancer.model.orders import Fill, OrderStatus, TimeInForce
 from rebalancer.simulators.books import FILE, saved_clock
 from rebalancer.store.atomic import Files
@@ -108,7 +109,7 @@ def test_the_account_of_another_id_or_currency_is_refused(rig: Rig) -> None:
 
 def a_day(rig: Rig) -> bytes:
     """Trade a little over two connections; return the venue's books."""
-    with rig.broker().connect(PageOf()) as venue:
+    with rig.broker(fees=fee_schedule("none")).connect(PageOf()) as venue:
         hands = rig.hands(venue)
         orders = [rig.order(each, 400, ask(venue, each)) for each in (AAPL, MSFT, KO)]
         hands.submit(orders)
@@ -116,7 +117,7 @@ def a_day(rig: Rig) -> bytes:
         for order in venue.open_orders():
             hands.cancel(order)
         listen(venue, 30)
-    with rig.broker().connect(PageOf(NEXT_DAY)) as venue:
+    with rig.broker(fees=fee_schedule("none")).connect(PageOf(NEXT_DAY)) as venue:
         rig.hands(venue).submit([rig.order(KO, -50, bid(venue, KO))])
         listen(venue, 120)
     return rig.books()
@@ -130,7 +131,7 @@ def test_the_same_seed_and_inputs_leave_the_same_books(tmp_path: Path) -> None:
     assert hashlib.sha256(first).hexdigest() == DIGEST
 
 
-DIGEST = "90816e97776114294538e6ec213c578327adb6f8c311f56584e13fbac6427bd3"
+DIGEST = "4d2f3246ab43d850bff110b4320bd6b1b1f2ed9133d25565e671f3768bac8618"
 
 
 def test_another_seed_leaves_other_books(tmp_path: Path) -> None:

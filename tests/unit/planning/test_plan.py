@@ -387,7 +387,7 @@ def test_turnover_goes_to_reductions_first_and_is_cut_off() -> None:
         exactly(turnover_budget=D("0.8")), turnover_used=D(100),
     )  # fmt: skip
     # 800 - 100 = 700: 300 for the sale of A, 400 for B (wanted 600), nothing for C.
-    assert wanted(made) == {"A": D(-30), "B": D(39)}
+    assert wanted(made) == {"A": D(-30), "B": D(40)}
     assert why(made) == {"C": "turnover"}
     assert Why.TURNOVER.sentence in made.orders[1].reason
 
@@ -465,11 +465,11 @@ def test_refuse_keeps_every_currency_above_zero_and_borrow_lets_it_go_lower() ->
     holding = account("10000", cash={"USD": "9900", "EUR": "100"}, rates={"EUR": "1"})
     prices = market(quote(EURO, "10"))
     refused = plan([EURO], {EURO: "0.5"}, holding, prices)
-    assert wanted(refused) == {"SAP": D(9)}
+    assert wanted(refused) == {"SAP": D(10)}
     assert Why.NOT_FUNDED.sentence in refused.orders[0].reason
     borrowed = plan([EURO], {EURO: "0.5"}, holding, prices,
                     exactly(funding=Funding.BORROW, borrow_limit=D(1000)))  # fmt: skip
-    assert wanted(borrowed) == {"SAP": D(109)}
+    assert wanted(borrowed) == {"SAP": D(110)}
 
 
 def test_proceeds_of_shorts_are_not_spent() -> None:
@@ -477,7 +477,7 @@ def test_proceeds_of_shorts_are_not_spent() -> None:
     holding = account("1000", {A: "-100"}, {"USD": "1100"})
     made = plan([A, B], {A: "-1", B: "0.5"}, holding, market(quote(A, "10"), quote(B, "10")),
                 exactly(allow_short=True, leverage_cap=D(2)))  # fmt: skip
-    assert wanted(made) == {"B": D(9)}
+    assert wanted(made) == {"B": D(10)}
 
 
 def test_a_debt_that_cannot_be_valued_stops_buys() -> None:

@@ -188,7 +188,10 @@ def test_old_orders_and_executions_are_forgotten_and_cash_is_not() -> None:
     cash = dict(exchange.account.cash)
     exchange.play_to(AT + timedelta(days=9))
     assert len(exchange.orders()) == len(exchange.executions(AT)) == 1
+    assert exchange.account.carried_cash == {"USD": Decimal(100_000)}
     exchange.play_to(AT + timedelta(days=11))
+    assert exchange.account.carried_cash == cash
+    assert exchange.account.carried_positions == {KO: Decimal(10)}
     assert exchange.orders() == ()
     assert exchange.executions(AT) == ()
     assert exchange.account.cash == cash
@@ -206,7 +209,7 @@ def test_the_clock_goes_forward_only() -> None:
 
 def test_latencies_are_seeded_and_within_bounds() -> None:
     drawn = [latency(7, f"order|{n}", 0.5) for n in range(200)]
-    assert min(drawn) == timedelta(milliseconds=50)
+    assert min(drawn) == timedelta(milliseconds=125)
     assert max(drawn) == timedelta(milliseconds=500)
     assert drawn == [latency(7, f"order|{n}", 0.5) for n in range(200)]
     assert drawn != [latency(8, f"order|{n}", 0.5) for n in range(200)]
