@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from rebalancer import errors
+from rebalancer import errors, hourly, wiring
 from rebalancer.brokers.paper import PaperBroker
 from rebalancer.cli import main, run
 from rebalancer.model.records import RunRecord
@@ -111,7 +111,7 @@ class BreakingFiles(Files):
         if trouble.always and trouble.struck:
             raise errors.StateError(f"cannot write {path}: the disk is full (sabotage)")
         if trouble.log:
-            kind = re.match(rb'\{"kind":"(\w+)"', content) if path.suffix == ".jsonl" else None
+            kind = re.search(rb'"kind":"(\w+)"', content) if path.suffix == ".jsonl" else None
             name = f"{path.name}:{kind[1].decode()}" if kind else path.name
             with Path(trouble.log).open("a", encoding="utf-8") as log:
                 log.write(f"{trouble.at_step} {name}\n")
@@ -155,7 +155,7 @@ def live(words: list[str], trouble: Trouble) -> int:
         return main(words)
 
 
-_desk_for, _hour = run.desk_for, run.hour
+_desk_for, _hour = wiring.desk_for, hourly.hour
 
 
 def serve() -> None:
@@ -189,5 +189,5 @@ if __name__ == "__main__":
 
     # A killed process loses nothing that the kernel has: what waits for the disk is for the
     # pulled plug, and slow.
-    os.fsync = lambda handle: None
-    serve()
+    with mock.patch.object(os, "fsync", lambda fd: None):
+        serve()

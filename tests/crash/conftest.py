@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -180,7 +181,7 @@ def prove_targets(world: World, wanted: dict[str, str] = WANTED) -> None:
     last = world.last()
     assert last.after is not None
     worth = last.after.net_liquidation
-    weights = {
+    weights: dict[str, Decimal] = {
         p.instrument: (p.value or Decimal(0)) / worth for p in last.after.positions if p.quantity
     }
     assert set(weights) == {stock(symbol) for symbol in wanted}
@@ -191,13 +192,14 @@ def prove_targets(world: World, wanted: dict[str, str] = WANTED) -> None:
     assert not last.standing or not last.standing.latched
 
 
-def prove_database(world: World, slots: Sequence[datetime]) -> None:
-    """Prove that the database has each trade and each recorded run of the session once."""
+def prove_database(world: World, slots: Sequence[datetime], *, day: datetime | None = None) -> None:
+    """Prove that the database has each trade and each recorded run once, of a day or of all."""
     import sqlite3
 
-    with sqlite3.connect(world.state / "rebalancer.db") as database:
-        trades = database.execute("SELECT exec_id FROM trades").fetchall()
-        runs = database.execute("SELECT slot FROM runs").fetchall()
-    assert sorted(row[0] for row in trades) == sorted(venue_executions(world))
-    known = sorted(str(row[0])[:16].replace("T", " ") for row in runs)
-    assert known == sorted(f"{slot:%Y-%m-%d %H:%M}" for slot in slots)
+    with closing(sqlite3.connect(world.state / "rebalancer.db")) as database:
+        trades = [row[0] for row in database.execute("SELECT exec_id FROM trades")]
+        runs = [str(row[0]) for row in database.execute("SELECT slot FROM runs")]
+    there = venue_executions(world)
+    wanted = [name for name in there if day is None or name.startswith(f"{day:%Y%m%d}")]
+    assert sorted(trades) == sorted(wanted)
+    assert sorted(runs) == sorted(stamp(slot) for slot in slots)

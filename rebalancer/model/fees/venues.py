@@ -192,7 +192,7 @@ def fee_schedule(name: str, **overrides: Decimal | int | str) -> LineSchedule:
 
 def _number(name: str, key: str, said: Decimal | int | str) -> Decimal:
     try:
-        number = Decimal(said)
+        number = Decimal(str(said))
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():

@@ -69,12 +69,15 @@ def test_twenty_equal_stocks_are_sized_by_hand() -> None:
     assert made.sleeve_lots["s"][stocks[0].id] == 500
 
 
-def test_halves_round_up_away_from_zero_and_exactly() -> None:
-    # 0.7 x 1000 / 40 = 17.5 -> 18; floats make 17.499999999999996 of 0.7 x 25.
-    made = plan([A], {A: "0.7"}, account("1000"), market(quote(A, "40")))
-    assert made.lines()[0].target_quantity == 18
-    # The cash left, 1000, does not pay for more than 17.5 x 40 x ... : it does pay for 18.
-    assert wanted(made) == {"A": D(18)}
+def test_halves_round_up_exactly() -> None:
+    # 0.11 x 1000 / 8.80 = 12.5 -> 13; in floats it is 12.499999999999998 -> 12.
+    made = plan([A], {A: "0.11"}, account("1000"), market(quote(A, "8.80")))
+    assert wanted(made) == {"A": D(13)}
+    # And away from zero for a short: 0.7 x 1000 / 40 = 17.5 -> -18.
+    short = plan(
+        [A], {A: "-0.7"}, account("1000"), market(quote(A, "40")), exactly(allow_short=True)
+    )
+    assert wanted(short) == {"A": D(-18)}
 
 
 def test_rounding_up_stays_within_the_cash_left() -> None:
@@ -355,10 +358,13 @@ def test_orders_below_a_minimum_are_dust_and_say_so() -> None:
 
 
 def test_a_minimum_that_is_met_exactly_is_met() -> None:
-    exact = stock("X", rules=ruled("0.01", "0.1", min_notional=D("0.7")))
-    # 7 x 0.1 x 1.00: in floats 0.7000000000000001 or 0.6999999999999999.
-    made = plan([exact], {exact: "0.7"}, account("1"), market(quote(exact, "1")))
+    # 0.14 / 0.20 = 0.7 units; in floats 0.7000000000000001, which seven tenths do not reach.
+    exact = stock("X", rules=ruled("0.01", "0.1", min_notional=D("0.14")))
+    made = plan([exact], {exact: "0.14"}, account("1"), market(quote(exact, "0.20")))
     assert wanted(made) == {"X": D("0.7")}
+    more = stock("X", rules=ruled("0.01", "0.1", min_notional=D("0.1401")))
+    made = plan([more], {more: "0.14"}, account("1"), market(quote(more, "0.20")))
+    assert why(made) == {"X": "dust"}
 
 
 def test_closing_is_exempt_from_the_minimum_where_the_venue_says_so() -> None:
@@ -480,6 +486,18 @@ def test_proceeds_of_shorts_are_not_spent() -> None:
     assert wanted(made) == {"B": D(10)}
 
 
+def test_what_a_short_brings_above_its_value_is_there_for_the_buys_of_the_same_run() -> None:
+    # Sold at the ask, 100 x 10.10 = 1,010 come in and 100 x 10.05 are set aside: 5 are left,
+    # with the 200 of cash enough for 20 of B at 10.25; B is larger, yet the sale comes first.
+    made = plan(
+        [A, B], {A: "-0.5025", B: "0.8"}, account("2000", cash={"USD": "200"}),
+        market(quote(A, "10.00", "10.10"), quote(B, "10.25")),
+        exactly(allow_short=True, limit_style=LimitStyle.PASSIVE, leverage_cap=D(2)),
+    )  # fmt: skip
+    assert wanted(made) == {"A": D(-100), "B": D(20)}
+    assert [order.instrument[0] for order in made.orders] == ["A", "B"]
+
+
 def test_a_debt_that_cannot_be_valued_stops_buys() -> None:
     holding = account("1000", cash={"USD": "1000", "XXX": "-1"})
     made = plan([A], {A: "0.5"}, holding, market(quote(A, "10")))
@@ -592,6 +610,13 @@ def test_limits_follow_side_style_and_offset(
     limits = {order.instrument[0]: order.limit for order in made.orders}
     assert limits == {"A": D(buy), "B": D(sell)}
     assert {order.reference_price for order in made.orders} == {D("10.015")}
+
+
+def test_a_quote_off_the_grid_is_taken_as_the_wider_one() -> None:
+    # 10.0009 and 10.0051 on a grid of cents, held to a tenth of a cent: 10.000 and 10.006.
+    made = plan([A], {A: "0.5"}, account("1000"), market(quote(A, "10.0009", "10.0051")))
+    assert made.orders[0].reference_price == D("10.003")
+    assert made.orders[0].limit == D("10.01")
 
 
 def test_limits_keep_to_the_step_of_their_price_level() -> None:
