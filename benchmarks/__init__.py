@@ -15,8 +15,9 @@ from dataclasses import dataclass
 class Benchmark:
     """One claim. `run` and `yardstick` are called alternately, `rounds` times each.
 
-    `most_milliseconds` and `most_ratio` (median over the yardstick's median) are what we
-    claim; None: no claim of that kind.
+    `most_milliseconds`, `most_ratio` (median over the yardstick's median) and
+    `most_mebibytes` are what we claim; None: no claim of that kind. `mebibytes` tells, after
+    the runs, the most memory that one of them used.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Benchmark:
     most_milliseconds: float | None = None
     most_ratio: float | None = None
     rounds: int = 15
+    mebibytes: Callable[[], float] | None = None
+    most_mebibytes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Measured:
     benchmark: Benchmark
     seconds: float
     yardstick_seconds: float
+    mebibytes: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -46,4 +50,9 @@ class Measured:
         """Return whether every claim held."""
         most_seconds, most = self.benchmark.most_milliseconds, self.benchmark.most_ratio
         in_time = most_seconds is None or self.seconds * 1000 <= most_seconds
-        return in_time and (most is None or self.ratio <= most)
+        return in_time and (most is None or self.ratio <= most) and self._in_memory
+
+    @property
+    def _in_memory(self) -> bool:
+        most = self.benchmark.most_mebibytes
+        return most is None or (self.mebibytes is not None and self.mebibytes <= most)

@@ -35,7 +35,8 @@ def measure(benchmark: Benchmark) -> Measured:
     for _ in range(benchmark.rounds):
         own.append(seconds(benchmark.run))
         others.append(seconds(benchmark.yardstick))
-    return Measured(benchmark, median(own), median(others))
+    used = benchmark.mebibytes() if benchmark.mebibytes else None
+    return Measured(benchmark, median(own), median(others), used)
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -53,6 +54,8 @@ def claim(benchmark: Benchmark) -> str:
         parts.append(f"<= {benchmark.most_milliseconds:g} ms")
     if benchmark.most_ratio is not None:
         parts.append(f"<= {benchmark.most_ratio:g}x")
+    if benchmark.most_mebibytes is not None:
+        parts.append(f"<= {benchmark.most_mebibytes:g} MiB")
     return ", ".join(parts) or "-"
 
 
@@ -63,6 +66,7 @@ def row(measured: Measured) -> tuple[str, ...]:
         benchmark.name,
         f"{measured.seconds * 1000:.2f} ms",
         f"{measured.ratio:.2f}x",
+        "-" if measured.mebibytes is None else f"{measured.mebibytes:.0f} MiB",
         f"{benchmark.yardstick_name} ({measured.yardstick_seconds * 1000:.2f} ms)",
         claim(benchmark),
         "ok" if measured.kept else "MISSED",
@@ -82,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results.append(measure(benchmark))
     if said.json:
         for result in results:
-            names = ("name", "median", "ratio", "yardstick", "claim", "verdict")
+            names = ("name", "median", "ratio", "memory", "yardstick", "claim", "verdict")
             print(json.dumps(dict(zip(names, row(result), strict=True))))
     else:
         print_table([row(result) for result in results])
@@ -91,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows in columns as wide as they need to be."""
-    head = ("benchmark", "median", "ratio", "yardstick (median)", "claim", "")
+    head = ("benchmark", "median", "ratio", "memory", "yardstick (median)", "claim", "")
     widths = [max(len(cells[n]) for cells in (head, *rows)) for n in range(len(head))]
     for cells in (head, *rows):
         line = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))

@@ -23,9 +23,6 @@ from rebalancer.model.records import Mode
 from rebalancer.model.secret import Secret
 from rebalancer.model.sessions import SessionTable
 from rebalancer.notify.files import FilePost
-from rebalancer.notify.mail import YagmailSender
-from rebalancer.notify.outbox import Outbox
-from rebalancer.notify.post import MailPost
 from rebalancer.ports import Database, Desk, Hands, Inbox, Post, Venue
 from rebalancer.simulators.books import saved_clock
 from rebalancer.store.atomic import Files
@@ -148,6 +145,11 @@ def post_for(config: Config, files: Files, *, dry: bool = False) -> Post:
     written = config.state_folder / DRY if dry else config.state_folder
     if dry or config.smtp is None:
         return FilePost(written / "reports", files)
+    # smtplib, ssl and email are for those who have a mail server.
+    from rebalancer.notify.mail import YagmailSender
+    from rebalancer.notify.outbox import Outbox
+    from rebalancer.notify.post import MailPost
+
     password = config.passwords.smtp or Secret("")
     sender = YagmailSender(config.smtp, password)
     return MailPost(sender, Outbox(written / "outbox", files), SystemClock().now)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from rebalancer.errors import DataError
@@ -68,28 +68,40 @@ def from_json(kind: type[T], text: str, where: str = "") -> T:
     return from_plain(kind, plain, where)
 
 
+_Reader = Callable[[Any, str], Any]
+"""Reads a plain value that stands at a place; raises `DataError` naming the place."""
+
+
+def _read(kind: Any, plain: Any, where: str) -> Any:
+    return _reader(kind)(plain, where)
+
+
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _read(kind: Any, plain: Any, where: str) -> Any:  # noqa: C901, PLR0912 - one arm a type
-    origin = typing.get_origin(kind)
+def _reader(kind: Any) -> _Reader:
+    """Return how a type is read; asking `typing` is slow and done once for each type."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Union or origin is types.UnionType:
-        return _read_union(typing.get_args(kind), plain, where)
+        some = tuple(_reader(each) for each in inner if each is not type(None))
+        return partial(_read_union, some, type(None) in inner)
     if origin is tuple:
-        return _read_tuple(typing.get_args(kind), plain, where)
+        return partial(_read_tuple, _reader(inner[0]))
     if origin is not None and issubclass(origin, Mapping):
-        return _read_mapping(typing.get_args(kind), plain, where)
+        return partial(_read_mapping, _reader(inner[0]), _reader(inner[1]))
     if isinstance(kind, typing.NewType):
-        return _read(kind.__supertype__, plain, where)
+        return _reader(kind.__supertype__)
     if kind is Any:
-        return plain
+        return lambda plain, _where: plain
+    if is_dataclass(kind):
+        return partial(_read_dataclass, typing.cast("type", kind))
+    if issubclass(kind, Enum):
+        return partial(_read_enum, kind)
+    return partial(_read_simple, kind)
+
+
+def _read_simple(kind: type, plain: Any, where: str) -> Any:
     try:
-        if is_dataclass(kind):
-            return _read_dataclass(typing.cast("type", kind), plain, where)
-        if issubclass(kind, Enum):
-            return kind(plain)
+        if kind in (str, int, bool) and type(plain) is kind:
+            return plain
         if kind is Decimal and isinstance(plain, str):
             return Decimal(plain)
         if kind is datetime and isinstance(plain, str):
@@ -100,11 +112,16 @@ def _read(kind: Any, plain: Any, where: str) -> Any:  # noqa: C901, PLR0912 - on
             return timedelta(seconds=plain)
         if kind is float and isinstance(plain, (int, float)) and not isinstance(plain, bool):
             return float(plain)
-        if kind in (int, str, bool) and type(plain) is kind:
-            return plain
     except (ValueError, InvalidOperation) as error:
         raise DataError(f"{where}: {plain!r} is not a {kind.__name__}") from error
-    raise DataError(f"{where}: {plain!r} is not a {getattr(kind, '__name__', kind)}")
+    raise DataError(f"{where}: {plain!r} is not a {kind.__name__}")
+
+
+def _read_enum(kind: type[Enum], plain: Any, where: str) -> Any:
+    try:
+        return kind(plain)
+    except ValueError as error:
+        raise DataError(f"{where}: {plain!r} is not a {kind.__name__}") from error
 
 
 def _utc(text: str) -> datetime:
@@ -114,49 +131,57 @@ def _utc(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
+@cache
+def _table(kind: type) -> Mapping[str, tuple[_Reader, bool]]:
+    """Return how each field of a dataclass is read, and whether it must be there."""
+    hints = typing.get_type_hints(kind)
+    return {
+        field.name: (
+            _reader(hints[field.name]),
+            field.default is MISSING and field.default_factory is MISSING,
+        )
+        for field in fields(kind)
+    }
+
+
 def _read_dataclass(kind: type, plain: Any, where: str) -> Any:
     if not isinstance(plain, dict):
         raise DataError(f"{where}: expected an object for {kind.__name__}")
-    hints = _hints(kind)
-    known = {field.name: field for field in fields(kind)}
-    unknown = sorted(set(plain) - set(known))
+    table = _table(kind)
+    unknown = sorted(plain.keys() - table.keys())
     if unknown:
         raise DataError(f"{where}.{unknown[0]}: unknown key")
     values = {}
-    for name, field in known.items():
+    for name, (reader, needed) in table.items():
         if name in plain:
-            values[name] = _read(hints[name], plain[name], f"{where}.{name}")
-        elif field.default is MISSING and field.default_factory is MISSING:
+            values[name] = reader(plain[name], f"{where}.{name}")
+        elif needed:
             raise DataError(f"{where}.{name}: missing")
     return kind(**values)
 
 
-def _read_union(kinds: tuple[Any, ...], plain: Any, where: str) -> Any:
-    if plain is None and type(None) in kinds:
+def _read_union(readers: tuple[_Reader, ...], nothing: bool, plain: Any, where: str) -> Any:
+    if plain is None and nothing:
         return None
     error: DataError | None = None
-    for kind in kinds:
-        if kind is type(None):
-            continue
+    for reader in readers:
         try:
-            return _read(kind, plain, where)
+            return reader(plain, where)
         except DataError as why:
             error = error or why
     raise error or DataError(f"{where}: {plain!r} does not fit")
 
 
-def _read_tuple(kinds: tuple[Any, ...], plain: Any, where: str) -> Any:
+def _read_tuple(each: _Reader, plain: Any, where: str) -> Any:
     if not isinstance(plain, list):
         raise DataError(f"{where}: expected a list")
-    each = kinds[0]
-    return tuple(_read(each, item, f"{where}[{place}]") for place, item in enumerate(plain))
+    return tuple(each(item, f"{where}[{place}]") for place, item in enumerate(plain))
 
 
-def _read_mapping(kinds: tuple[Any, ...], plain: Any, where: str) -> Any:
+def _read_mapping(of_key: _Reader, of_value: _Reader, plain: Any, where: str) -> Any:
     if not isinstance(plain, dict):
         raise DataError(f"{where}: expected an object")
-    of_key, of_value = kinds
     return {
-        _read(of_key, key, f"{where} key"): _read(of_value, value, f"{where}.{key}")
+        of_key(key, f"{where} key"): of_value(value, f"{where}.{key}")
         for key, value in plain.items()
     }

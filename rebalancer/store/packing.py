@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import tarfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +47,8 @@ def _contents(files: Files, folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 def _archive(name: str, contents: list[tuple[Path, bytes]]) -> bytes:
     """Return a gzipped tar whose bytes depend on the contents only."""
+    import tarfile  # noqa: PLC0415 - few runs pack anything, all of them import this module
+
     inner = io.BytesIO()
     with tarfile.open(fileobj=inner, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path, content in contents:

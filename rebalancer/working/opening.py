@@ -15,7 +15,7 @@ from rebalancer.errors import (
     RebalancerError,
 )
 from rebalancer.model.flags import Step
-from rebalancer.ports import Desk
+from rebalancer.ports import Desk, Venue
 from rebalancer.working.closing import close_after_failure
 from rebalancer.working.page import RunPage
 
@@ -32,11 +32,18 @@ def open_page(desk: Desk, slot: datetime) -> Iterator[RunPage]:
     page = RunPage(desk, slot, len(earlier) + 1)
     page.begin()
     try:
-        page.step(Step.CONNECT)
         yield page
     except Exception as error:
         note_failure(page, error)
         close_after_failure(desk, page)
+
+
+@contextmanager
+def connect(desk: Desk, page: RunPage) -> Iterator[Venue]:
+    """Connect to the venue; whatever happens, the connection is closed at the end."""
+    page.step(Step.CONNECT)
+    with desk.broker.connect(page) as venue:
+        yield venue
 
 
 _CODES: tuple[tuple[type[Exception], str], ...] = (

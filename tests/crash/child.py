@@ -15,7 +15,8 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -182,11 +183,32 @@ def serve() -> None:
         print(json.dumps(answer), flush=True)
 
 
-if __name__ == "__main__":
-    # Loaded once, for all that are forked: what only some hours need.
-    import rebalancer.reports.plots
-    import rebalancer.store.sql.database  # noqa: F401
+def warm_up() -> None:
+    """Load and draw once, for all that are forked, what only some hours need."""
+    import sqlalchemy
 
+    import rebalancer.store.sql.database  # noqa: F401
+    from rebalancer.model.flags import TradingState
+    from rebalancer.model.records import EquityPoint
+    from rebalancer.reports.document import Document
+    from rebalancer.reports.html import mail_html
+    from rebalancer.reports.plots import equity_png
+    from rebalancer.simulators.recording import recording
+
+    at, zero = datetime(2020, 3, 2, 15, 5, tzinfo=UTC), Decimal(0)
+    numbers = {"cash_base": zero, "gross_leverage": zero, "net_leverage": zero, "turnover": zero}
+    more = {"profit_since_last": zero, "profit_since_start": zero, "drawdown": zero}
+    point = EquityPoint(
+        at, at.date(), Decimal(1), **numbers, **more, orders=0, fills=0, state=TradingState.ACTIVE
+    )
+    equity_png((point,))
+    mail_html(Document(title="", subtitle=""))
+    recording("us_equities")
+    sqlalchemy.create_engine("sqlite://").connect().close()
+
+
+if __name__ == "__main__":
+    warm_up()
     # A killed process loses nothing that the kernel has: what waits for the disk is for the
     # pulled plug, and slow.
     with mock.patch.object(os, "fsync", lambda fd: None):

@@ -28,7 +28,7 @@ UNPROVED = {"unexplained-cash", "unexplained-cash-large", "reconciliation-break"
 
 
 Writes = Mapping[int, Sequence[str]]
-"""What an undisturbed run writes, by step, in order: the file, and in a journal the kind of line."""
+"""What an undisturbed run writes by step: the file and, in a journal, its kind of line."""
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,13 @@ FLAG: Mapping[str, str] = {
 }
 """What the flag of an exception is called; all others are `run-failed`."""
 
-KINDS = ["RuntimeError", "BlindError", "ConnectError", "StateError", "DeadlineExceeded"]
+RAISED = [
+    *[(step, "RuntimeError") for step in range(1, 10)],
+    *[(step, "BlindError") for step in (1, 4, 8)],
+    *[(step, "ConnectError") for step in (1, 6, 9)],
+    *[(step, "StateError") for step in (1, 3, 7, 9)],
+    *[(step, "DeadlineExceeded") for step in (1, 5, 7)],
+]
 
 
 def code_of(how: str) -> int:
@@ -48,8 +54,7 @@ def code_of(how: str) -> int:
     return 70 if kind is None else int(kind.exit_code)
 
 
-@pytest.mark.parametrize("how", KINDS)
-@pytest.mark.parametrize("step", range(1, 10))
+@pytest.mark.parametrize(("step", "how"), RAISED)
 def test_what_raises_before_the_record_ends_the_run_and_the_books_are_closed(
     hangman: Hangman, world: World, step: int, how: str
 ) -> None:
@@ -81,8 +86,13 @@ def test_what_raises_before_the_record_ends_the_run_and_the_books_are_closed(
         assert not codes(later) & {*UNPROVED, "unresolved-order", "run-died"}
 
 
-@pytest.mark.parametrize("how", ["RuntimeError", "StateError", "Interrupted"])
-@pytest.mark.parametrize("step", range(10, 14))
+@pytest.mark.parametrize(
+    ("step", "how"),
+    [
+        *[(step, "RuntimeError") for step in range(10, 14)],
+        *[(10, "StateError"), (11, "Interrupted"), (12, "StateError")],
+    ],
+)
 def test_what_raises_after_the_record_is_told_and_changes_no_exit_code(
     hangman: Hangman, world: World, step: int, how: str
 ) -> None:
@@ -93,7 +103,7 @@ def test_what_raises_after_the_record_is_told_and_changes_no_exit_code(
     assert (record.outcome, record.reached, record.exit_code) == (Outcome.FINISHED, 9, 0)
     assert ("report-failed", f"step:{step}") in {(f.code, f.subject) for f in record.flags}
     assert f"step {step}: " in world.alert(CRASH)
-    assert world.alert(CRASH).count("HOLD report-failed") == 1
+    assert sum("alert" in name for name in world.mails()) == 1
     # The other reports went out although this one could not.
     assert any("daily" in name for name in world.mails()) == (step != 11)
     hangman.must(world, NEXT, AFTER, CLOSED)

@@ -26,7 +26,7 @@ from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world, stock
 
 SYMBOLS = ("AAPL", "AMD", "BAC", "JNJ", "KO")
 WHOLE_RUNS = settings(
-    max_examples=int(__import__("os").environ.get("HX", "20")),
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -144,11 +144,12 @@ def check_limits(record: RunRecord, drawn: Rules, world: World) -> None:
         assert not grows or abs(after) * price <= drawn.max_position_weight * value * Decimal(
             "1.001"
         )
-    if any(not order.intent.reducing for order in record.approved):
-        after_value = record.after.net_liquidation
-        gross = sum((abs(p.value or Decimal(0)) for p in record.after.positions), Decimal(0))
-        # Prices move while orders are worked: a thousandth of room.
-        assert gross <= drawn.max_gross_leverage * after_value * Decimal("1.001")
+    if all(order.intent.reducing for order in record.approved):
+        return  # what only gets smaller may be beyond what the orders share
+    after_value = record.after.net_liquidation
+    gross = sum((abs(p.value or Decimal(0)) for p in record.after.positions), Decimal(0))
+    # Prices move while orders are worked: a thousandth of room.
+    assert gross <= drawn.max_gross_leverage * after_value * Decimal("1.001")
     trades = world.venue()["executions"]  # of one session
     turned = sum(abs(Decimal(t["quantity"]) * Decimal(t["price"])) for t in trades)
     assert turned <= drawn.max_turnover_per_session * value * Decimal("1.001")
