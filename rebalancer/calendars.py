@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from rebalancer.errors import DataError
+from rebalancer.errors import DataError, RebalancerError
 from rebalancer.model.sessions import PackedSessions, SessionTable, every_day
 
 ALWAYS_OPEN = "24/7"
@@ -154,6 +154,8 @@ def _ask(name: str, first: int, last: int) -> dict[str, list[int]]:
             schedule, early_closes = calendar.schedule, calendar.early_closes
     except exchange_calendars.errors.InvalidCalendarName as error:
         raise DataError(f"calendar {name!r}: there is no such calendar{_near(name)}") from error
+    except RebalancerError:  # a signal, a deadline: not the library's doing
+        raise
     except Exception as error:  # its calendars fail in ways of their own
         why = (str(error) or type(error).__name__)[:200]
         raise DataError(f"calendar {name!r}: not known from {start} to {end}: {why}") from error

@@ -27,6 +27,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+EXIT_LADDER = (0, 3, 8, 6, 7, 4, 5, 2, 9, 70)
+"""Every exit code of a run from harmless to grave; of several the gravest is answered."""
+
 
 class RebalancerError(Exception):
     """Anything this program raises on purpose."""
@@ -129,7 +132,7 @@ class StateError(RebalancerError):
     """The state folder is missing, full, read-only or damaged."""
 
     exit_code = 9
-    advice = "Nothing was sent. Mend or restore the file named above; see docs/STATE.md."
+    advice = "Mend or restore the file named above; docs/STATE.md says how, file by file."
 
 
 class NewerState(StateError):

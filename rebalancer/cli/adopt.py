@@ -6,7 +6,7 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rebalancer.cli.changing import locked_books, look_at_account, minute
+from rebalancer.cli.changing import locked_books, look_at_account, minute, refuse_unfinished
 from rebalancer.cli.opened import books_of, confirmed
 from rebalancer.cli.tables import show_table
 from rebalancer.errors import UsageError
@@ -34,6 +34,7 @@ def execute(arguments: Namespace) -> int:
         if not confirmed(config.name, question, arguments):
             return 0
     with locked_books(config) as books:
+        refuse_unfinished(books)
         if adoption(account, config.universe, expected_now(books), at) != entries:
             raise UsageError("a run changed the books meanwhile; nothing was booked, try again")
         books.book(entries)

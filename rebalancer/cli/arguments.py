@@ -110,6 +110,7 @@ def _run(parser: Parser) -> None:
         metavar="TIME",
         help="the slot to run, like 2020-03-02T15:05Z (default: now; paper: the next slot)",
     )
+    _json(parser)
 
 
 def _check(parser: Parser) -> None:
@@ -214,13 +215,15 @@ COMMANDS: tuple[Command, ...] = (
         """
         Runs one hour of a portfolio: thirteen steps from connecting to disconnecting. A slot
         that has its record is not run again; outside the session it does nothing and says so.
-        Nothing on this line can make a paper portfolio live.
+        Several portfolios run one after the other, whatever becomes of each; the gravest exit
+        code is the answer. Nothing on this line can make a paper portfolio live.
         """,
         """
         rebalancer                                      the portfolio in portfolio.toml
         rebalancer run --dry-run                        the plan and the gates' verdicts, no order
         rebalancer run --config a.toml --config b.toml  two portfolios, one after the other
         rebalancer run --at 2020-03-02T15:05Z           paper: play the recording up to then
+        rebalancer run --json                           what it did, for programs
         """,
         _run,
     ),

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from rebalancer.cli.opened import LookPage, look_desk, time_of
 from rebalancer.clock import SystemClock
+from rebalancer.errors import UsageError
 
 if TYPE_CHECKING:
     from rebalancer.config import Config
     from rebalancer.model.account import AccountSnapshot
+    from rebalancer.model.orders import Fill
     from rebalancer.store.books import StateFolder
 
 LONGEST_SECONDS = 120.0
@@ -35,6 +37,25 @@ def look_at_account(config: Config) -> AccountSnapshot:
     """Return what the account holds now, connecting read-only. Raises `ConnectError`."""
     with look_desk(config).broker.connect(LookPage(time_of(config))) as venue:
         return venue.account()
+
+
+def look_at_trades(config: Config, since: datetime) -> tuple[AccountSnapshot, tuple[Fill, ...]]:
+    """Return the account and, looked at after it, the executions since a time.
+
+    So what the account shows is among the executions. Raises `ConnectError`.
+    """
+    with look_desk(config).broker.connect(LookPage(time_of(config))) as venue:
+        return venue.account(), venue.executions(since)
+
+
+def refuse_unfinished(books: StateFolder) -> None:
+    """Raise `UsageError` while a run that died has executions that may not be booked yet."""
+    if left := books.unfinished():
+        slots = ", ".join(f"{slot:%Y-%m-%d %H:%M} UTC" for slot in left)
+        raise UsageError(
+            "a run ended without its record; nothing was changed; run once first: "
+            f"`rebalancer run` finishes the books of {slots}"
+        )
 
 
 def minute(config: Config) -> datetime:

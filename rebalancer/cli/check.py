@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebalancer.cli.arguments import DEFAULT_CONFIG
-from rebalancer.errors import ConfigError, Problem, RebalancerError
+from rebalancer.errors import EXIT_LADDER, ConfigError, Problem, RebalancerError
 
 if TYPE_CHECKING:
     from rebalancer.config import Config
@@ -35,7 +35,7 @@ class Findings:
         """Tell that something is wrong; the gravest exit code stays."""
         print(f"BAD   {what:<14}{words}", flush=True)
         self.problems += 1
-        self.exit_code = max(self.exit_code, exit_code)
+        self.exit_code = max(self.exit_code, exit_code, key=EXIT_LADDER.index)
 
     def problem(self, what: str, problem: Problem) -> None:
         """Tell a problem of a file."""

@@ -13,7 +13,7 @@ from rebalancer.cli.init import example_text
 from rebalancer.cli.orders import execute as show_orders
 from rebalancer.cli.run import run_one
 from rebalancer.config import load
-from rebalancer.errors import UsageError
+from rebalancer.errors import EXIT_LADDER, UsageError
 from rebalancer.model.records import Mode
 from rebalancer.store.atomic import Files
 
@@ -72,7 +72,7 @@ def execute(arguments: Namespace) -> int:
         codes.append(run_one(load(path), Mode.PAPER, scene.at, brief=True))
         show_orders(Namespace(config=str(path), slot=None, dry_run=False, json=False))
     _where_to_look(folder, path)
-    return max(codes)
+    return max(codes, key=EXIT_LADDER.index)
 
 
 def _fresh(folder: Path) -> Path:

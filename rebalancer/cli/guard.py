@@ -26,7 +26,8 @@ def guarded(
     """Hold the locks of a run and bound its time; a dry run takes no lock.
 
     Raises `LockBusy` or `LockHung` at once, `DeadlineExceeded` when the whole deadline is
-    over, `Interrupted` on SIGTERM or SIGINT (once; what follows is the closing of the books).
+    over, `Interrupted` on SIGTERM or SIGINT: each at most once, because what follows is the
+    closing of the books. The deadline bounds that closing too.
     """
     clock = SystemClock()
     with ExitStack() as stack:
@@ -43,14 +44,14 @@ def guarded(
 @contextmanager
 def _signals(deadline_seconds: float) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into `Interrupted` and the timer into `DeadlineExceeded`."""
-    raised = False
+    raised: set[bool] = set()
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        nonlocal raised
-        if raised:
+        timed_out = number == signal.SIGALRM
+        if timed_out in raised:
             return
-        raised = True
-        if number == signal.SIGALRM:
+        raised.add(timed_out)
+        if timed_out:
             raise DeadlineExceeded(f"the run took longer than {deadline_seconds:g} s")
         raise Interrupted(f"asked to end by {signal.Signals(number).name}")
 

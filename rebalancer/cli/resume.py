@@ -6,20 +6,24 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rebalancer.cli.changing import locked_books, look_at_account, minute
+from rebalancer.cli.changing import locked_books, look_at_trades, minute, refuse_unfinished
 from rebalancer.cli.opened import books_of, confirmed
 from rebalancer.cli.tables import show_table
 from rebalancer.errors import ConnectError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from rebalancer.config import Config
     from rebalancer.model.account import AccountSnapshot
+    from rebalancer.model.orders import Fill
     from rebalancer.model.records import Standing
     from rebalancer.store.books import StateFolder
 
 HALT_FILE = "halt-file"
 HEADERS = ("code", "about", "severity", "since", "ends by itself", "ends by", "what it says")
-BREAKS = frozenset({"reconciliation-break", "many-breaks", "corporate-action"})
+EVERY_BREAK = "many-breaks"
+BREAKS = frozenset({"reconciliation-break", EVERY_BREAK, "corporate-action"})
 """Lifting these means that the venue's positions are right: the books are made to agree."""
 
 
@@ -113,33 +117,77 @@ def _question(
 
 
 def _clear(config: Config, codes: list[str]) -> None:
-    """Clear flags with the account as it is now; without it what can be cleared without it."""
-    from rebalancer.risk import clear
+    """Clear flags with the account as it is now; without it what can be cleared without it.
 
-    account: AccountSnapshot | None = None
-    try:
-        account = look_at_account(config)
-    except ConnectError as error:
-        print(f"The account cannot be looked at ({error}); the last known values are used.")
+    Everything under the lock: no run may trade between the look at the account and the books.
+    """
+    from rebalancer.risk import ALL, clear
+
     with locked_books(config) as books:
-        before = books.standing()
-        at = minute(config)
-        after, words = clear(before, codes, account, at)
-        lifted = {flag.code for flag in before.latched if flag not in after.latched}
-        if account is not None and lifted & BREAKS:
-            _agree(config, books, account)
+        looked = _look(config, books)
+        before, account = books.standing(), None if looked is None else looked[0]
+        after, words = clear(before, codes, account, minute(config))
+        lifted = [flag for flag in before.latched if flag not in after.latched]
+        broken = [flag for flag in lifted if flag.code in BREAKS]
+        if broken:
+            _refuse_unbooked(config, books, () if looked is None else looked[1])
+        if account is not None and broken:
+            everything = ALL in codes or any(flag.code == EVERY_BREAK for flag in broken)
+            subjects = None if everything else {flag.subject for flag in broken}
+            _agree(config, books, account, subjects)
         books.save_standing(after)
     for line in words:
         print(line)
     print(f"Trading state: {after.state.value}.")
 
 
-def _agree(config: Config, books: StateFolder, account: AccountSnapshot) -> None:
-    """Book what makes the books agree with the venue: the owner says that the venue is right."""
+def _look(config: Config, books: StateFolder) -> tuple[AccountSnapshot, tuple[Fill, ...]] | None:
+    """Return the account and the executions that a run would ask for; None without a venue."""
+    from rebalancer.working.recover import LOOK_BACK
+
+    last = books.last_record()
+    times = [*books.unfinished(), *(() if last is None else (last.slot,))]
+    try:
+        return look_at_trades(config, min(times, default=minute(config)) - LOOK_BACK)
+    except ConnectError as error:
+        print(f"The account cannot be looked at ({error}); the last known values are used.")
+        return None
+
+
+def _refuse_unbooked(config: Config, books: StateFolder, fills: Sequence[Fill]) -> None:
+    """Raise `UsageError` while executions are not booked: they would be booked twice."""
+    from rebalancer.ledger import entries_for
+    from rebalancer.model.records import EntryKind
+
+    refuse_unfinished(books)
+    missing = [
+        line.fill
+        for line in entries_for(fills, books.entries(), minute(config), {})
+        if line.kind is not EntryKind.COMMISSION
+    ]
+    if missing:
+        names = ", ".join(sorted({fill.instrument for fill in missing}))
+        raise UsageError(
+            f"the venue has {len(missing)} executions in {names} that the books do not have; "
+            "nothing was changed; run once first: `rebalancer run` books them"
+        )
+
+
+def _agree(
+    config: Config, books: StateFolder, account: AccountSnapshot, subjects: Collection[str] | None
+) -> None:
+    """Book what makes the books agree with the venue: the owner says that the venue is right.
+
+    Only in `subjects`, the instruments whose flags were lifted; None means in all.
+    """
     from rebalancer.ledger import adjustments, compare_books
     from rebalancer.working.bookkeeping import expected_now
 
-    broken = compare_books(expected_now(books), account, config.universe)
+    broken = tuple(
+        each
+        for each in compare_books(expected_now(books), account, config.universe)
+        if subjects is None or each.instrument in subjects
+    )
     if not broken:
         return
     last = books.last_record()

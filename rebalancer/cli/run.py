@@ -2,50 +2,85 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rebalancer.cli.arguments import DEFAULT_CONFIG
 from rebalancer.cli.guard import LAST_SECONDS, guarded, slot_of
 from rebalancer.cli.opened import read_time
 from rebalancer.cli.run_log import run_log
 from rebalancer.clock import Deadline, SystemClock
-from rebalancer.config import Config, check_folder
+from rebalancer.config import Config, load, shared
 from rebalancer.config.sections import VenueName
-from rebalancer.errors import LockHung, RebalancerError, UsageError
+from rebalancer.errors import EXIT_LADDER, ConfigError, RebalancerError, StateError, UsageError
 from rebalancer.hourly import hour
 from rebalancer.model.records import Mode, RunRecord
 from rebalancer.reports.summary import lead_text, summary_text
+from rebalancer.store.atomic import Files
 from rebalancer.store.books import slot_name
-from rebalancer.wiring import books_for, desk_for, paper_clock, sessions_for
+from rebalancer.wiring import books_for, desk_for, paper_broker, paper_clock, sessions_for
 from rebalancer.working.due import why_due
 from rebalancer.working.paper_slots import next_paper_slot
 
-LADDER = (0, 3, 8, 6, 7, 4, 5, 2, 9, 70)
-"""Exit codes from harmless to grave: of several portfolios the gravest is answered."""
+
+@dataclass(frozen=True)
+class Idle:
+    """A call in which there was nothing to run: the slot it was for, if any, and why."""
+
+    slot: datetime | None
+    reason: str
 
 
 def execute(arguments: Namespace) -> int:
-    """Run one hour of every portfolio; return the gravest exit code."""
-    configs = check_folder([Path(path) for path in arguments.config or [DEFAULT_CONFIG]])
-    at = read_time(arguments.at, "--at") if arguments.at else None
-    codes = [0]
-    for config in configs:
-        mode = chosen_mode(config, dry=arguments.dry_run, paper=arguments.paper)
-        try:
-            codes.append(run_one(config, mode, at))
-        except RebalancerError as error:
-            if isinstance(error, LockHung):
-                from rebalancer.cli.hung import tell_hung
+    """Run one hour of every portfolio named; return the gravest exit code.
 
-                tell_hung(config, error, SystemClock().now())
-            if len(configs) == 1:
-                raise
-            print(f"{config.name}: {error}\n{type(error).advice}", file=sys.stderr)
-            codes.append(error.exit_code)
-    return max(codes, key=LADDER.index)
+    Of several portfolios each runs whatever becomes of the others. Only when two that could
+    be read share an account, a client or a state folder, none does: `ConfigError`.
+    """
+    at = read_time(arguments.at, "--at") if arguments.at else None
+    paths = [Path(path) for path in arguments.config or [DEFAULT_CONFIG]]
+    answers: list[dict[str, Any]] = []
+    configs = []
+    for path in paths:
+        with _going_on(arguments, path, answers, alone=len(paths) == 1):
+            configs.append(load(path))
+    if problems := shared(configs):
+        raise ConfigError(problems)
+    for config in configs:
+        with _going_on(arguments, config.path, answers, alone=len(paths) == 1):
+            mode = chosen_mode(config, dry=arguments.dry_run, paper=arguments.paper)
+            done = run_hour(config, mode, at)
+            answers.append(answer(config, mode, done))
+            if not arguments.json:
+                show(config, mode, done)
+    if arguments.json:
+        print(json.dumps(answers[0] if len(paths) == 1 else answers, indent=2))
+    return max((each["exit_code"] for each in answers), default=0, key=EXIT_LADDER.index)
+
+
+@contextmanager
+def _going_on(
+    arguments: Namespace, path: Path, answers: list[dict[str, Any]], *, alone: bool
+) -> Iterator[None]:
+    """Let the other portfolios run after one failed; alone, and with --debug, `main` tells it."""
+    try:
+        yield
+    except Exception as error:
+        if alone or (arguments.debug and not isinstance(error, RebalancerError)):
+            raise
+        from rebalancer.cli.crash import explain, stop_talking
+
+        if isinstance(error, BrokenPipeError):
+            stop_talking()
+            return
+        code = explain(str(path), error, str(path))
+        answers.append({"config": str(path), "error": str(error), "exit_code": code})
 
 
 def chosen_mode(config: Config, *, dry: bool, paper: bool) -> Mode:
@@ -57,24 +92,35 @@ def chosen_mode(config: Config, *, dry: bool, paper: bool) -> Mode:
 
 def run_one(config: Config, mode: Mode, at: datetime | None, *, brief: bool = False) -> int:
     """Run one hour of one portfolio and say what happened; return its exit code."""
+    done = run_hour(config, mode, at)
+    show(config, mode, done, brief=brief)
+    return 0 if isinstance(done, Idle) else done.exit_code
+
+
+def run_hour(config: Config, mode: Mode, at: datetime | None) -> RunRecord | Idle:
+    """Run one hour of one portfolio; a failure that leaves no record is mailed, then raised."""
     seconds = config.portfolio.deadline_minutes * 60
     deadline = Deadline(seconds - min(LAST_SECONDS, seconds / 4))
     venue = config.account.venue.value
     trades = mode is not Mode.DRY_RUN
-    with guarded(config.state_folder, venue, config.account_id, seconds, trades=trades):
-        slot = chosen_slot(config, mode, at)
-        if slot is None:
-            print(f"{config.name}: the calendar has no further session; nothing to do")
-            return 0
-        reason = why_not(config, mode, slot)
-        if reason:
-            print(f"{config.name} {slot_name(slot)}: {reason}")
-            return 0
-        desk = desk_for(config, mode=mode, at=slot, late=deadline.over)
-        with run_log(books_for(config, mode).root / "runs" / slot_name(slot)):
-            record = hour(desk, slot)
-    show(config, mode, record, brief=brief)
-    return record.exit_code
+    slot: datetime | None = None
+    try:
+        with guarded(config.state_folder, venue, config.account_id, seconds, trades=trades):
+            slot = chosen_slot(config, mode, at)
+            if slot is None:
+                return Idle(None, "the calendar has no further session; nothing to do")
+            reason = why_not(config, mode, slot) or recording_over(config, slot)
+            if reason:
+                return Idle(slot, reason)
+            desk = desk_for(config, mode=mode, at=slot, late=deadline.over)
+            with run_log(folder_of(config, mode, slot)):
+                return hour(desk, slot)
+    except Exception as error:
+        if not _has_record(config, mode, slot):
+            from rebalancer.cli.unrecorded import tell_unrecorded
+
+            tell_unrecorded(config, mode, error, SystemClock().now())
+        raise
 
 
 def chosen_slot(config: Config, mode: Mode, at: datetime | None) -> datetime | None:
@@ -133,8 +179,75 @@ def why_not(config: Config, mode: Mode, slot: datetime) -> str:
     return "" if due else "the market is closed and nothing is owed; nothing is due"
 
 
-def show(config: Config, mode: Mode, record: RunRecord, *, brief: bool = False) -> None:
+def recording_over(config: Config, slot: datetime) -> str:
+    """Return that the recording has no more prices for a slot, '' while it has.
+
+    After the close of its last day there is still something to mail and to commit, until the
+    calendar's next session.
+    """
+    if config.account.venue is not VenueName.SIMULATED:
+        return ""
+    sessions = sessions_for(config, slot)
+    if not paper_broker(config, sessions, Files()).ended(slot):
+        return ""
+    from rebalancer.simulators.recording import recording
+
+    last = recording(config.paper.recording).last_day
+    if sessions.latest(slot).date <= last:
+        return ""
+    return f"the recording ended on {last.isoformat()}; nothing to do"
+
+
+def _has_record(config: Config, mode: Mode, slot: datetime | None) -> bool:
+    try:
+        return slot is not None and books_for(config, mode).record(slot) is not None
+    except StateError:
+        return False
+
+
+def answer(config: Config, mode: Mode, done: RunRecord | Idle) -> dict[str, Any]:
+    """Return what became of a call as plain JSON values; amounts are strings."""
+    from rebalancer.model.codec import to_plain
+    from rebalancer.reports.rows import Fate, order_rows
+
+    plain: dict[str, Any] = {"portfolio": config.name, "mode": mode.value}
+    if isinstance(done, Idle):
+        slot = to_plain(done.slot)
+        return plain | {"slot": slot, "outcome": "idle", "exit_code": 0, "reason": done.reason}
+    worth = {"before": done.before, "after": done.after}
+    return plain | {
+        "slot": to_plain(done.slot),
+        "outcome": done.outcome.value,
+        "exit_code": done.exit_code,
+        "orders": [to_plain(row) for row in order_rows(done) if row.fate is not Fate.REFUSED],
+        "refused": [
+            {
+                "instrument": each.intent.instrument,
+                "quantity": to_plain(each.intent.quantity),
+                "gate": each.gate,
+                "reason": each.reason,
+            }
+            for each in done.refused
+        ],
+        "flags": [to_plain(flag) for flag in done.flags],
+        "net_liquidation": {
+            when: None if seen is None else to_plain(seen.net_liquidation)
+            for when, seen in worth.items()
+        },
+        "folder": str(folder_of(config, mode, done.slot)),
+    }
+
+
+def folder_of(config: Config, mode: Mode, slot: datetime) -> Path:
+    """Return the folder in which a run of a slot leaves what it did."""
+    return books_for(config, mode).root / "runs" / slot_name(slot)
+
+
+def show(config: Config, mode: Mode, done: RunRecord | Idle, *, brief: bool = False) -> None:
     """Print what the run did, and where it left it; `brief` leaves the tables out."""
-    folder = config.state_folder / ("dry" if mode is Mode.DRY_RUN else "")
-    print(lead_text(record) if brief else summary_text(record))
-    print(f"Written to {folder / 'runs' / slot_name(record.slot)}")
+    if isinstance(done, Idle):
+        name = config.name if done.slot is None else f"{config.name} {slot_name(done.slot)}"
+        print(f"{name}: {done.reason}")
+        return
+    print(lead_text(done) if brief else summary_text(done))
+    print(f"Written to {folder_of(config, mode, done.slot)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rebalancer.cli.opened import books_of, time_of
 from rebalancer.cli.tables import show_table
-from rebalancer.errors import RebalancerError, UsageError
+from rebalancer.errors import EXIT_LADDER, RebalancerError, UsageError
 
 if TYPE_CHECKING:
     from rebalancer.reports.status import Status
@@ -87,7 +87,7 @@ def _show_all(folder: Path, *, as_json: bool) -> int:
         try:
             status = status_of(str(path))
         except RebalancerError as error:
-            worst = max(worst, error.exit_code)
+            worst = max(worst, error.exit_code, key=EXIT_LADDER.index)
             first = str(error).partition("\n")[0]
             rows.append((path.name, "?", "", "", "", first, ""))
             plain.append({"file": path.name, "error": str(error)})

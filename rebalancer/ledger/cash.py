@@ -48,23 +48,25 @@ def unexplained_cash(
 ) -> Mapping[str, Decimal]:
     """Return the cash that moved since `accepted` and that no trade of ours explains.
 
-    By currency, positive came in; without what is within `tolerance` (and, while commissions
-    are unknown, within 0.5 % of what was traded). `accepted` empty: nothing is known to
-    compare with, so nothing is unexplained; nor is an amount that is not a finite number
+    By currency, positive came in; without what is within `tolerance`. While commissions are
+    unknown, 0.5 % of what was traded may be missing; one that was told after its trade had
+    been accepted may have been charged before or since. `accepted` empty: nothing is known
+    to compare with, so nothing is unexplained; nor is an amount that is not a finite number
     (step 4 says so of the account itself).
     """
     if not accepted:
         return {}
     effects = cash_effects(entries_since, universe)
-    pending = _pending(entries_since, universe)
+    pending, told = _pending(entries_since, universe), _told_since(entries_since)
     found = {}
     for currency in sorted({*accepted, *account.cash, *effects}):
         expected = accepted.get(currency, Decimal(0)) + effects.get(currency, Decimal(0))
         amount = account.cash.get(currency, Decimal(0)) - expected
         if not amount.is_finite():
             continue
-        missing_fee = -pending.get(currency, Decimal(0)) <= amount <= 0
-        if abs(amount) > tolerance and not missing_fee:
+        fees = told.get(currency, Decimal(0))
+        least = min(fees, Decimal(0)) - pending.get(currency, Decimal(0))
+        if abs(amount) > tolerance and not least <= amount <= max(fees, Decimal(0)):
             found[currency] = amount
     return found
 
@@ -91,6 +93,18 @@ def _pending(entries: Sequence[Entry], universe: Universe) -> Mapping[str, Decim
         notional = abs(fill.quantity * fill.price) * _unit(fill, universe)
         waiting[fill.currency] = waiting.get(fill.currency, Decimal(0)) + notional * PENDING_FEE
     return waiting
+
+
+def _told_since(entries: Sequence[Entry]) -> Mapping[str, Decimal]:
+    """Return the commissions told for trades that were booked before these lines."""
+    traded = {entry.fill.exec_id for entry in entries if entry.kind is EntryKind.FILL}
+    fees: dict[str, Decimal] = {}
+    for entry in entries:
+        fill = entry.fill
+        if entry.kind is EntryKind.COMMISSION and fill.exec_id not in traded and fill.commission:
+            currency = fill.commission_currency or fill.currency
+            fees[currency] = fees.get(currency, Decimal(0)) + fill.commission
+    return fees
 
 
 def _unit(fill: Fill, universe: Universe) -> Decimal:

@@ -31,6 +31,7 @@ class Why(IntEnum):
     NO_SIGNAL = 11
     NOT_COVERED = 12
     NO_CAPITAL = 13
+    KEPT = 14
     NO_QUOTE = 20
     ONE_SIDED = 21
     CROSSED = 22
@@ -70,6 +71,7 @@ _SAID: Mapping[Why, tuple[str, str]] = {
     Why.NO_SLEEVE: ("no-sleeve", "held: no sleeve has it in its universe"),
     Why.NO_SIGNAL: ("no-signal", "held: a sleeve has neither a valid signal nor remembered lots"),
     Why.NOT_COVERED: ("not-covered", "held: a partial signal leaves it out, nothing is remembered"),
+    Why.KEPT: ("kept", "held: no sleeve that has it gave a signal for it"),
     Why.NO_CAPITAL: ("no-capital", "held: there is no capital to size with"),
     Why.NO_QUOTE: (_PRICE, "held: no quote"),
     Why.ONE_SIDED: (_PRICE, "held: the quote has one side only, or none"),

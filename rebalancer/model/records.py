@@ -139,6 +139,10 @@ class Standing:
     turnover_in_session: Decimal = Decimal(0)
     session_start_net_liquidation: Decimal | None = None
     failed_runs: int = 0
+    counted_entries: int = 0
+    """How many lines of `fills.jsonl` are in `turnover_in_session` already."""
+    counted_run: str = ""
+    """The last attempt whose orders are in `orders_in_session`."""
     latched: tuple[LatchedFlag, ...] = ()
     adopted: bool = False
     sleeve_lots: Mapping[str, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)

@@ -1,4 +1,14 @@
-"""Sleeves netted into one wish per instrument: weights, lots, and what must be held."""
+"""Sleeves netted into one wish per instrument: weights, lots, and what must be held.
+
+Bad input never trades. What is remembered of a sleeve that gives no signal for an instrument
+was accepted once, but may never have been reached (refused, not funded, the session closed):
+it is a reason to keep what is there, never one to get it. So
+
+* what no sleeve with a signal speaks of is held as it is, whatever is remembered;
+* where others with signals want x of it, anything from x to x and what is remembered is
+  right: what is held is moved to the nearest of these. An order is then never larger than,
+  nor the other way of, the one that the sleeves with signals alone would give.
+"""
 
 from __future__ import annotations
 
@@ -46,32 +56,43 @@ class Blend:
     """All sleeves together; columns of shape (n,).
 
     `weight`: fractions of sizing capital wanted by signals; `lots`: size units wanted by
-    signals in lots; `kept`: size units of sleeves without a signal; `sleeves`: how many
-    sleeves have the instrument; `hold`: a `Why` code where it must not be traded, else 0.
+    signals in lots; `low` and `high`: size units that sleeves without a signal may keep
+    below (<= 0) and above (>= 0) that; `sleeves`: how many sleeves have the instrument;
+    `hold`: a `Why` code where it must not be traded, else 0.
     """
 
     parts: tuple[Part, ...]
     weight: Floats
     lots: Floats
-    kept: Floats
+    low: Floats
+    high: Floats
     sleeves: Ints
     hold: Ints
 
     def exact_size(
-        self, row: int, digits: int, capital: Fraction, exposure: Fraction, scale: Fraction
+        self,
+        row: int,
+        digits: int,
+        capital: Fraction,
+        exposure: Fraction,
+        scale: Fraction,
+        held: int,
     ) -> Fraction:
         """Return the wanted size of one row in size units, without any rounding."""
-        total = Fraction(0)
+        total, low, high = Fraction(0), Fraction(0), Fraction(0)
         for part in self.parts:
             place = part.place.get(row)
             if place is None:
                 continue
-            value = Fraction(part.values[place]) * (scale if part.scaled else 1)
-            if part.in_lots:
-                total += value * 10**digits
+            value = Fraction(part.values[place])
+            if not part.scaled:
+                low += min(value, Fraction(0)) * 10**digits
+                high += max(value, Fraction(0)) * 10**digits
+            elif part.in_lots:
+                total += value * scale * 10**digits
             else:
-                total += value * part.factor * capital / exposure
-        return total
+                total += value * scale * part.factor * capital / exposure
+        return min(max(Fraction(held), total + low), total + high)
 
 
 def blend(
@@ -82,13 +103,14 @@ def blend(
 ) -> Blend:
     """Return what the sleeves want together.
 
-    A sleeve without a signal keeps the lots that are remembered for it; what neither a
-    signal nor memory speaks of is held, whatever other sleeves want of it. Raises
-    `DataError` for an instrument that the universe does not have.
+    A sleeve without a signal may keep the lots that are remembered for it, but never gets
+    them (see the module); what neither a signal nor memory speaks of is held, whatever other
+    sleeves want of it. Raises `DataError` for an instrument that the universe does not have.
     """
     count = len(rules.universe)
     kept_where: Ints = np.zeros(count, np.int64)
     members: Ints = np.zeros(count, np.int64)
+    spoken = np.zeros(count, np.bool_)
     parts: list[Part] = []
     for sleeve in sleeves:
         rows = _rows(rules, sleeve.name, sleeve.universe)
@@ -99,7 +121,9 @@ def blend(
         if signal is not None:
             listed = signal.targets
             parts.append(_signalled(rules, sleeve, signal))
-            if signal.coverage is Coverage.COMPLETE:
+            complete = signal.coverage is Coverage.COMPLETE
+            spoken[rows if complete else parts[-1].rows] = True
+            if complete:
                 continue
         left = [name for name in sleeve.universe if name not in listed]
         known = {name: memory[name] for name in left if name in memory}
@@ -107,12 +131,16 @@ def blend(
         unknown = [name for name in left if name not in memory]
         why = Why.NO_SIGNAL if signal is None else Why.NOT_COVERED
         kept_where[_rows(rules, sleeve.name, unknown)] = why
+    kept_where[(kept_where == 0) & ~spoken] = Why.KEPT
     kept_where[members == 0] = Why.NO_SLEEVE
-    weight, lots, kept = np.zeros(count), np.zeros(count), np.zeros(count)
+    weight, lots, low, high = (np.zeros(count) for _ in range(4))
     for part in parts:
-        column = weight if not part.in_lots else lots if part.scaled else kept
-        column[part.rows] += part.amounts
-    return Blend(tuple(parts), weight, lots, kept, members, kept_where)
+        if part.scaled:
+            (lots if part.in_lots else weight)[part.rows] += part.amounts
+        else:
+            low[part.rows] += np.minimum(part.amounts, 0.0)
+            high[part.rows] += np.maximum(part.amounts, 0.0)
+    return Blend(tuple(parts), weight, lots, low, high, members, kept_where)
 
 
 def _signalled(rules: RuleColumns, sleeve: Sleeve, signal: Signal) -> Part:

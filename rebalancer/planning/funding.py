@@ -37,11 +37,14 @@ def purse(
     """Return what may be spent before anything is sold.
 
     A venue that tells settled cash apart lets only that be spent, and no proceeds of this
-    run. Cash in a currency without a rate is not counted when it is positive; a debt in one
-    makes the total unknown, and nothing opens. REFUSE keeps each currency at zero or above;
-    BORROW lets each one and the total go `borrow_limit` (base currency) lower.
+    run. Cash in a currency without a rate is not counted when it is positive; a debt in one,
+    or an amount that is not a finite number, makes the total unknown, and nothing opens.
+    REFUSE keeps each currency at zero or above; BORROW lets each one and the total go
+    `borrow_limit` (base currency) lower.
     """
     cash = {currency: amount for currency, amount in account.cash.items() if amount}
+    unknown = [currency for currency, amount in cash.items() if not amount.is_finite()]
+    cash |= dict.fromkeys(unknown, Decimal(0))
     settled = account.settled_cash
     if settled is not None:
         cash = {c: min(amount, settled.get(c, Decimal(0))) for c, amount in cash.items()}
@@ -51,6 +54,7 @@ def purse(
             total += amount * account.rates.rate(currency)
         elif amount < 0:
             total -= abs(capital.investable) * 1_000_000
+    total -= len(unknown) * abs(capital.investable) * 1_000_000
     lower = parameters.borrow_limit if parameters.funding is Funding.BORROW else Decimal(0)
     own = tuple(
         cash.get(currency, Decimal(0)) + (lower / rate if rate else Decimal(0))

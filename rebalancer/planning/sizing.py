@@ -11,6 +11,7 @@ from math import fsum
 import numpy as np
 
 from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.plan import Why
 from rebalancer.planning.blend import Blend
 from rebalancer.planning.columns import LARGEST, Bools, Floats, Ints
 from rebalancer.planning.live import LiveColumns
@@ -84,29 +85,35 @@ def leverage_scale(
     The cap bounds sum |target value|; cash bounds the long targets that are paid for: their
     sum <= what is investable, less the reserve (plus `borrow_limit` with funding BORROW).
     Only signals are scaled. An instrument that is not traded in this run counts as it is
-    held.
+    held; one of which a sleeve without a signal may keep something at the most that it may
+    come to, so that the factor does not change with what the orders do.
     """
     size = float(capital.sizing)
     frozen = (blended.hold > 0) | ~live.known
     mark = np.where(np.isnan(live.mark), 0.0, live.mark) / size
     blind = frozen & np.isnan(live.mark) & (live.held != 0)
-    lotted = (blended.lots != 0) | (blended.kept != 0) | (blended.hold > 0)
+    lotted = (blended.lots != 0) | _may_keep(blended) | (blended.hold > 0)
     guess = np.where(blind, np.abs(blended.weight), 0.0)
     valued = not bool(np.any(blind & (lotted | (blended.weight == 0))))
-    fixed = np.where(frozen, live.held * mark + guess, blended.kept * mark)
+    # |x + low| or |x + high|, whichever is more: |x + their middle| and half their distance
+    middle, half = (blended.low + blended.high) / 2, (blended.high - blended.low) / 2
+    fixed = np.where(frozen, live.held * mark + guess, middle * mark)
+    spread = np.where(frozen, 0.0, half * np.abs(mark))
+    slack = fsum(spread.tolist())
     moving = np.where(frozen, 0.0, blended.weight + blended.lots * mark)
 
     def gross(factor: float) -> float:
         # fsum: the same float whatever order a build of numpy adds in
-        return fsum(np.abs(fixed + factor * moving).tolist())
+        return fsum(np.abs(fixed + factor * moving).tolist()) + slack
 
     cap = float(parameters.leverage_cap)
     wanted = gross(1.0)
-    factor = 1.0 if wanted <= cap * (1 + NEAR) else _largest_within(fixed, moving, cap)
+    factor = 1.0 if wanted <= cap * (1 + NEAR) else _largest_within(fixed, moving, cap - slack)
     capped, reachable = factor < 1.0, gross(factor) <= cap * (1 + NEAR) and valued
     paid = live.rules.paid.copy()
-    paid &= fixed + factor * moving > 0
-    have, ask = fsum(fixed[paid].tolist()), fsum(moving[paid].tolist())
+    most_long = fixed + spread
+    paid &= most_long + factor * moving > 0
+    have, ask = fsum(most_long[paid].tolist()), fsum(moving[paid].tolist())
     most = _payable(capital, parameters)
     short = reachable and ask > 0 and have + factor * ask > most * (1 + NEAR)
     if short:
@@ -127,11 +134,11 @@ def _largest_within(fixed: Floats, moving: Floats, cap: float) -> float:
 
     The sum is convex and piecewise linear in x; its corners are where a column changes sign.
     """
-    if not fixed.any():
-        return cap / fsum(np.abs(moving).tolist())
     turns = moving != 0
     if not turns.any():
         return 0.0
+    if not fixed.any():
+        return max(0.0, cap / fsum(np.abs(moving).tolist()))
     corners = -fixed[turns] / moving[turns]
     inside = np.unique(np.clip(corners, 0.0, 1.0))
     low, high = 0, len(inside) - 1
@@ -173,13 +180,18 @@ class Targets:
 def targets(
     blended: Blend, live: LiveColumns, capital: Decimal, scale: Fraction, step: Ints
 ) -> Targets:
-    """Return target sizes: sign x floor(|x| / step + 1/2) x step of the netted wish."""
+    """Return target sizes: sign x floor(|x| / step + 1/2) x step of the netted wish.
+
+    What sleeves without a signal may keep is netted as far as it is held; see `blend`.
+    """
     factor, size = float(scale), float(capital)
     usable = live.known & (live.exposure != 0)
     per_unit = np.where(usable, live.exposure, np.nan)
     with np.errstate(invalid="ignore"):
         asked = np.where(blended.weight == 0, 0.0, factor * blended.weight * size / per_unit)
-    exact = asked + factor * blended.lots + blended.kept
+    exact = asked + factor * blended.lots
+    exact = np.clip(live.held, exact + blended.low, exact + blended.high)
+    exact = np.where(blended.hold == Why.KEPT, live.held, exact)
     in_range = ~(np.abs(exact) >= LARGEST)
     lots = np.where(in_range & ~np.isnan(exact), np.abs(exact), 0.0) / step
     rounded = np.floor(lots + 0.5)
@@ -189,7 +201,7 @@ def targets(
         rounded[row] = (abs(wish) / int(step[row]) + Fraction(1, 2)) // 1
     whole = (np.sign(np.where(np.isnan(exact), 0.0, exact)) * rounded).astype(np.int64) * step
     weight = np.where(np.isnan(live.exposure), blended.weight * factor, exact * per_unit / size)
-    unpriced = np.isnan(live.exposure) & ((blended.lots != 0) | (blended.kept != 0))
+    unpriced = np.isnan(live.exposure) & ((blended.lots != 0) | _may_keep(blended))
     return Targets(np.where(unpriced, np.nan, weight), whole, exact, in_range)
 
 
@@ -203,4 +215,9 @@ def exact_wish(
         Fraction(capital),
         live.exact_exposure(row),
         scale,
+        int(live.held[row]),
     )
+
+
+def _may_keep(blended: Blend) -> Bools:
+    return (blended.low != 0) | (blended.high != 0)

@@ -97,14 +97,14 @@ def key_figures(
 def session_profit(points: Sequence[EquityPoint], session: date) -> Decimal | None:
     """Return the profit since the end of the session before, without external flows.
 
-    In the first session it counts from the first point on. None without a point in it.
+    In the first session it counts from the account's opening. None without a point in it.
     """
     inside = [point for point in points if point.session == session]
     before = [point for point in points if point.session < session]
     if not inside:
         return None
-    start = before[-1] if before else inside[0]
-    return inside[-1].profit_since_start - start.profit_since_start
+    start = before[-1].profit_since_start if before else Decimal(0)
+    return inside[-1].profit_since_start - start
 
 
 def orders_section(rows: Sequence[OrderRow], base: str, *, times: bool = False) -> Section:

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.model.codec import to_plain
-from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity, TradingState
+from rebalancer.model.flag_table import FLAG_TABLE
+from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step, TradingState
 from rebalancer.model.orders import WorkingOrder
 from rebalancer.model.records import Mode, RunRecord, Standing
 from rebalancer.model.sessions import SessionTable
@@ -70,6 +71,10 @@ def status_document(status: Status) -> Document:
         sections.append(positions_section(position_rows(record), base_currency(record)))
         sections.append(_working_section(_working(record)))
     flags = () if record is None else record.flags
+    if status.halt_reason is not None:
+        words = f"a HALT file forbids sending: {status.halt_reason}"
+        halt = ErrorFlag(Step.START, "halt-file", RUN, FLAG_TABLE["halt-file"].severity, words)
+        flags = (halt, *(flag for flag in flags if flag.code != "halt-file"))
     sent = record is not None and was_sent(record)
     sections.append(flags_section(flags, standing.latched, sent=sent))
     sections.append(Section("Owed", (_owed(status),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from math import nan
 
@@ -20,6 +21,7 @@ from rebalancer.model.records import Standing
 from rebalancer.ports import Desk
 from rebalancer.risk import check_account, evaluate_breakers
 from rebalancer.working.bookkeeping import expected_now
+from rebalancer.working.counters import count_dead_orders, count_trades
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date
 
@@ -30,6 +32,8 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
     Until the owner has adopted what an account already holds, nothing is compared (there is
     nothing to compare with) and nothing is sent.
     """
+    page.stop()  # a halted run accepts nothing
+    page.unaccepted = page.standing
     for flag in check_account(account, desk.limits, desk.net_liquidation_range, now=page.now):
         page.raised(flag)
     page.unmanaged = unmanaged(account, desk.universe)
@@ -50,7 +54,22 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
     for flag in verdict.flags:
         page.raised(flag)
     page.standing = verdict.standing
-    return page.remember()
+    page.remember()
+    count_dead_orders(desk, page)
+    count_trades(desk, page, account)
+    return page.standing
+
+
+def unaccepted(page: RunPage) -> Standing:
+    """Return what is remembered, with nothing that a halted or failed run had accepted."""
+    before = page.unaccepted
+    return replace(
+        page.standing,
+        accepted_net_liquidation=before.accepted_net_liquidation,
+        accepted_at=before.accepted_at,
+        high_water_mark=before.high_water_mark,
+        contracts=before.contracts,
+    )
 
 
 def _compared(

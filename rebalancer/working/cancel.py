@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from rebalancer.model.flags import ErrorFlag, Severity, Step
+from rebalancer.model.money import FxRates
 from rebalancer.model.orders import OrderStatus, Purpose, WorkingOrder, parse_reference
 from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.working.bookkeeping import book_fills
@@ -15,7 +16,10 @@ from rebalancer.working.page import RunPage
 def cancel_own_orders(
     desk: Desk, venue: Venue, hands: Hands, page: RunPage
 ) -> tuple[WorkingOrder, ...]:
-    """Cancel this portfolio's rebalance orders; return the others' orders, left alone.
+    """Cancel this portfolio's rebalance orders; return every order that is left working.
+
+    Those are others' orders, our protective ones, and what would not die: all of them count
+    at their worst in every limit.
 
     A cancel is a request: the venue is asked until each order is terminal or time is up, then
     executions are read again. Protective orders are never touched here. After the close
@@ -28,15 +32,17 @@ def cancel_own_orders(
     own = tuple(order for order in working if is_own(order, desk.portfolio, Purpose.REBALANCE))
     others = tuple(order for order in working if not is_own(order, desk.portfolio))
     targets = own + (others if desk.cancel_all else ())
+    survivors: tuple[WorkingOrder, ...] = ()
     if desk.sessions.current(page.now) is not None and targets:
         for order in targets:
             for event in hands.cancel(order):
                 page.saw(event)
             page.cancelled[order.venue_id] = order
         survivors = _barrier(desk, venue, page, targets) if hands.sends else ()
-        _flag_survivors(desk, page, survivors)
         fills = venue.executions(page.slot - timedelta(days=1))
         book_fills(desk, page.slot, fills)
+        if survivors:
+            _flag_survivors(desk, page, survivors, venue.account().rates)
     left = () if desk.cancel_all else others
     for order in left:
         page.flag(
@@ -45,7 +51,8 @@ def cancel_own_orders(
             "works; nothing is sent in this instrument",
             order.instrument,
         )
-    return left
+    protective = tuple(order for order in working if order not in own and order not in others)
+    return (*left, *survivors, *protective)
 
 
 def is_own(order: WorkingOrder, portfolio: str, purpose: Purpose | None = None) -> bool:
@@ -79,7 +86,9 @@ def _barrier(
     return alive
 
 
-def _flag_survivors(desk: Desk, page: RunPage, survivors: tuple[WorkingOrder, ...]) -> None:
+def _flag_survivors(
+    desk: Desk, page: RunPage, survivors: tuple[WorkingOrder, ...], rates: FxRates
+) -> None:
     """HOLD a small known remainder; HALT when the survivors together could matter."""
     wealth = page.standing.accepted_net_liquidation
     at_stake = Decimal(0)
@@ -90,11 +99,7 @@ def _flag_survivors(desk: Desk, page: RunPage, survivors: tuple[WorkingOrder, ..
             f"{desk.working.cancel_seconds:g} s; {order.remaining:f} may still trade",
             order.instrument,
         )
-        instrument = desk.universe.index.get(order.instrument)
-        if order.limit is None or instrument is None:
-            at_stake = Decimal("Infinity")
-        else:
-            at_stake += abs(order.remaining * order.limit)
+        at_stake += _worth(desk, order, rates)
     if survivors and (wealth is None or at_stake > wealth * desk.limits.max_order_weight):
         page.raised(
             ErrorFlag(
@@ -105,3 +110,14 @@ def _flag_survivors(desk: Desk, page: RunPage, survivors: tuple[WorkingOrder, ..
                 f"{len(survivors)} orders would not die and could still trade {at_stake:.0f}",
             )
         )
+
+
+def _worth(desk: Desk, order: WorkingOrder, rates: FxRates) -> Decimal:
+    """Return what an order may still trade, in base currency; infinite when it is unknown."""
+    if order.limit is None or order.instrument not in desk.universe:
+        return Decimal("Infinity")
+    instrument = desk.universe[order.instrument]
+    if not rates.knows(instrument.currency):
+        return Decimal("Infinity")
+    unit = instrument.multiplier / instrument.magnifier * rates.rate(instrument.currency)
+    return abs(order.remaining * order.limit) * unit

@@ -17,9 +17,11 @@ from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
 from rebalancer.reports.owed import owed_mails
 from rebalancer.working.bookkeeping import book_fills, expected_now
+from rebalancer.working.books import unaccepted
+from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
 from rebalancer.working.page import RunPage
-from rebalancer.working.record import build_record, latch, turnover
+from rebalancer.working.record import build_record, latch
 
 MOST_LOOKS = 5
 KEEP_UNPACKED = timedelta(days=90)
@@ -47,7 +49,9 @@ def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
     """Keep where the account stands now; a break between books and venue is latched."""
     after = page.keep(_settled_account(desk, venue, page))
     page.now = venue.now()
-    for broken in compare_books(expected_now(desk.books), after, desk.universe):
+    adopted = page.standing.adopted
+    breaks = compare_books(expected_now(desk.books), after, desk.universe) if adopted else ()
+    for broken in breaks:
         message = (
             f"after the run the books say {broken.expected:f} of {broken.instrument}, "
             f"the venue {broken.found:f}; locked until they agree"
@@ -84,36 +88,25 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
     page.standing = replace(
         page.standing, sleeve_lots=lots, failed_runs=page.standing.failed_runs + 1 if failed else 0
     )
-    _count(desk, page, after)
+    count_trades(desk, page, after or page.first_account)
+    count_orders(page)
     if after is not None:
         page.standing = replace(
             page.standing,
             accepted_cash=dict(after.cash),
             accepted_entries=len(desk.books.entries()),
         )
+    if failed or halted(page.flags):
+        page.standing = unaccepted(page)
     if halted(page.flags):
         page.worsen(RunHalted.exit_code)
     if any(flag.code == "deadline" for flag in page.flags):
         page.worsen(DeadlineExceeded.exit_code)
     record = build_record(desk, page, after)
     page.remember()
-    page.counted()
     save(desk, page, record)
     page.record = record
     page.end()
-
-
-def _count(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> None:
-    """Add this run's orders to the session's counters, once, however often it is closed."""
-    if page.has_counted:
-        return
-    page.has_counted = True
-    traded = turnover(page.own_fills(), after or page.first_account, desk.universe)
-    page.standing = replace(
-        page.standing,
-        orders_in_session=page.standing.orders_in_session + len(page.intents),
-        turnover_in_session=page.standing.turnover_in_session + traded,
-    )
 
 
 def save(desk: Desk, page: RunPage, record: RunRecord) -> None:
@@ -189,7 +182,7 @@ def close_after_failure(desk: Desk, page: RunPage) -> None:
     in memory, so that the caller can say what happened.
     """
     if page.has_record:
-        page.record = replace(page.record, flags=page.flags)
+        page.record = replace(page.record, flags=page.flags, exit_code=page.exit_code)
         _try(page, lambda: save(desk, page, page.record))
     else:
         _try(page, lambda: book_fills(desk, page.slot, tuple(page.fills.values())))

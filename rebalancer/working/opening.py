@@ -15,9 +15,17 @@ from rebalancer.errors import (
     RebalancerError,
 )
 from rebalancer.model.flags import Step
+from rebalancer.model.records import Mode
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.closing import close_after_failure
 from rebalancer.working.page import RunPage
+
+MOST_DRY_RUNS = 99
+"""A reference has two digits for its attempt; dry runs send none, so there they may repeat."""
+
+
+def _dry(desk: Desk) -> bool:
+    return desk.mode is Mode.DRY_RUN
 
 
 @contextmanager
@@ -28,8 +36,11 @@ def open_page(desk: Desk, slot: datetime) -> Iterator[RunPage]:
     are for still happens from what the page knows. A kill (`BaseException`) passes through:
     the next run finishes from the journal. Raises `StateError` when nothing can be written.
     """
+    desk.books.entries()  # damaged or missing books end the run before anything is sent
+    desk.books.equity()
     earlier = [line for line in desk.books.journal(slot) if line.get("kind") == "begin"]
-    page = RunPage(desk, slot, len(earlier) + 1)
+    attempt = len(earlier) + 1
+    page = RunPage(desk, slot, min(attempt, MOST_DRY_RUNS) if _dry(desk) else attempt)
     page.begin()
     try:
         yield page

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from rebalancer.errors import DataError, DeadlineExceeded, StateError
+from rebalancer.errors import EXIT_LADDER, DataError, DeadlineExceeded, StateError
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.codec import to_plain
 from rebalancer.model.flag_table import FLAG_TABLE
@@ -36,7 +36,9 @@ class RunPage:
     Facts are kept by type, so that what comes later (and a close after a failure) can ask
     for the last one of a kind. `orders` has each reference's last known state, `fills` the
     executions seen in this run by id, `intents` what was approved and journaled. `untold` are
-    records of runs that ended before their alert.
+    records of runs that ended before their alert, `dead` the journals of attempts that ended
+    before their record, `traded` our executions that were counted in this run, `unaccepted`
+    what was remembered before step 4 accepted anything.
     """
 
     def __init__(self, desk: Desk, slot: datetime, attempt: int) -> None:
@@ -59,7 +61,10 @@ class RunPage:
         self.failure: Exception | None = None
         self.host: dict[str, Any] = {}
         self.untold: tuple[RunRecord, ...] = ()
-        self.has_counted = self.has_told = False
+        self.has_told = False
+        self.traded: tuple[Fill, ...] = ()
+        self.dead: dict[datetime, Sequence[Mapping[str, Any]]] = {}
+        self.unaccepted: Standing = self.standing
         self._flags: dict[tuple[str, str], ErrorFlag] = {}
         self._facts: dict[type, Any] = {}
         self._record: RunRecord | None = None
@@ -204,10 +209,6 @@ class RunPage:
         """Reserve this attempt's reference numbers in the journal."""
         self._note("begin", durable=True, attempt=self.attempt, mode=self.desk.mode.value)
 
-    def counted(self) -> None:
-        """Journal that the session's counters have this attempt's orders."""
-        self._note("counted")
-
     def told(self) -> None:
         """Journal that this run's troubles were told."""
         self.has_told = True
@@ -219,8 +220,7 @@ class RunPage:
 
     def worsen(self, code: int) -> None:
         """Let the process end with `code` when it is worse than what it had."""
-        ladder = (0, 3, 8, 4, 5, 9, 70)
-        self.exit_code = max(self.exit_code, code, key=ladder.index)
+        self.exit_code = max(self.exit_code, code, key=EXIT_LADDER.index)
 
     def _note(self, kind: str, *, durable: bool = False, **more: Any) -> None:
         line: Mapping[str, Any] = {"kind": kind, "attempt": self.attempt} | more

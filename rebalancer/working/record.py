@@ -12,7 +12,7 @@ from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import LatchedFlag, Severity, halted
 from rebalancer.model.orders import Fill
 from rebalancer.model.plan import Plan
-from rebalancer.model.records import SCHEMA, EquityPoint, Outcome, RunRecord
+from rebalancer.model.records import SCHEMA, EntryKind, EquityPoint, Outcome, RunRecord
 from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, SignalsRead
 from rebalancer.working.bookkeeping import expected_now
@@ -44,7 +44,7 @@ def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> Ru
         refused=tuple(page.refused),
         cancelled=tuple(page.cancelled.values()),
         orders=tuple(page.orders[name] for name in page.intents if name in page.orders),
-        fills=tuple(page.fills[name] for name in sorted(page.fills)),
+        fills=_fills(desk, page),
         flags=page.flags,
         unmanaged=page.unmanaged,
         positions_expected=expected_now(desk.books),
@@ -52,6 +52,17 @@ def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> Ru
         equity=_equity(desk, page, after, session),
         standing=page.standing,
     )
+
+
+def _fills(desk: Desk, page: RunPage) -> tuple[Fill, ...]:
+    """Return the executions seen in this run and, of attempts that died, those of its slot."""
+    booked = {
+        line.fill.exec_id: line.fill
+        for line in desk.books.entries()
+        if line.slot == page.slot and line.kind is EntryKind.FILL
+    }
+    seen = (booked if page.attempt > 1 else {}) | page.fills
+    return tuple(seen[name] for name in sorted(seen))
 
 
 def _equity(
@@ -68,8 +79,8 @@ def _equity(
         previous=earlier[-1] if earlier else None,
         standing=page.standing,
         orders=len(page.intents),
-        fills=len(page.own_fills()),
-        turnover=turnover(page.own_fills(), after, desk.universe),
+        fills=len(page.traded),
+        turnover=turnover(page.traded, after, desk.universe),
     )
 
 
@@ -93,12 +104,11 @@ def turnover(fills: Iterable[Fill], account: AccountSnapshot | None, universe: U
 
 def latch(page: RunPage, code: str, subject: str, message: str, evidence: str = "") -> None:
     """Remember a HOLD across runs; the same trouble stands once, from its first time."""
-    if any(
-        (old.code, old.subject, old.evidence.partition("|")[0])
-        == (code, subject, evidence.partition("|")[0])
-        for old in page.standing.latched
-    ):
-        return
+    name = evidence.partition("|")[0] if code == "unresolved-order" else ""
+    for old in page.standing.latched:
+        same = not name or old.evidence.partition("|")[0] == name
+        if (old.code, old.subject) == (code, subject) and same:
+            return
     flag = LatchedFlag(code, subject, Severity.HOLD, message, page.now, evidence)
     page.standing = replace(page.standing, latched=(*page.standing.latched, flag))
 

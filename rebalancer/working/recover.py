@@ -16,12 +16,16 @@ from rebalancer.ledger import trade_records
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.codec import from_plain
 from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
 from rebalancer.model.records import SCHEMA, EntryKind, Mode, Outcome, RunRecord
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in
 from rebalancer.working.page import RunPage
-from rebalancer.working.record import session_date, turnover
+from rebalancer.working.record import session_date
+
+SILENT = frozenset({OrderStatus.SENT, OrderStatus.UNKNOWN})
+"""What a venue may show of an order without having acknowledged it."""
 
 LOOK_BACK = timedelta(days=1)
 """Executions are asked for from this long before the last record: ids make doubles harmless."""
@@ -39,8 +43,11 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
         )
     page.untold = _untold(desk, page)
     dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)
-    left = dead + ((page.slot,) if page.attempt > 1 else ())
+    own = desk.books.journal(page.slot)
+    ended = max((line["attempt"] for line in own if line.get("kind") == "end"), default=0)
+    left = dead + ((page.slot,) if ended < page.attempt - 1 else ())
     journals = {slot: desk.books.journal(slot) for slot in left}
+    page.dead = dict(journals)
     book_what_happened(desk, venue, page, journals)
     suspects = _unresolved(page.standing.latched)
     for slot, journal in journals.items():
@@ -48,7 +55,6 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
     settle(desk, venue, page, suspects)
     for slot in left:
         _tell_death(page, slot, journals[slot])
-        _count_dead(desk, page, slot, journals[slot])
     for slot in dead:
         _record_dead(desk, page, slot, journals[slot])
 
@@ -87,11 +93,12 @@ def settle(
         except OutcomeUnknown as error:
             _keep(desk, page, reference, suspects[reference], str(error), absent=False)
             continue
-        if found:
-            for order in found:
-                page.cancelled.setdefault(f"{reference}@{order.venue_id}", order)
-            _release(page, reference)
-        elif _proved_absent(page, venue, reference):
+        for order in found:
+            page.cancelled.setdefault(f"{reference}@{order.venue_id}", order)
+        if any(order.status in SILENT for order in found):
+            why = f"the venue shows it as {found[0].status}"
+            _keep(desk, page, reference, suspects[reference], why, absent=False)
+        elif found or _proved_absent(desk, page, venue, reference):
             _release(page, reference)
         else:
             _keep(
@@ -117,22 +124,21 @@ def _silent(journal: Sequence[Mapping[str, Any]]) -> set[str]:
         for line in journal
         if line.get("kind") == "order"
     }
-    silent = {OrderStatus.SENT, OrderStatus.UNKNOWN}
-    return {name for name in intents_in(journal) if status.get(name, OrderStatus.SENT) in silent}
+    return {name for name in intents_in(journal) if status.get(name, OrderStatus.SENT) in SILENT}
 
 
-def _proved_absent(page: RunPage, venue: Venue, reference: str) -> bool:
-    """Return whether two looks, far enough apart, both found nothing."""
-    first = next(
-        (
-            flag.evidence.partition("|")[2]
-            for flag in page.standing.latched
-            if flag.evidence.partition("|")[0] == reference
-        ),
-        "",
+def _proved_absent(desk: Desk, page: RunPage, venue: Venue, reference: str) -> bool:
+    """Return whether two looks, far enough apart, found nothing and the position agrees."""
+    flag = next(
+        (f for f in page.standing.latched if f.evidence.partition("|")[0] == reference), None
     )
+    first = flag.evidence.partition("|")[2] if flag else ""
     since = datetime.fromisoformat(first) if first else page.now
-    return (page.now - since).total_seconds() >= venue.absence_seconds
+    if (page.now - since).total_seconds() < venue.absence_seconds:
+        return False
+    subject = InstrumentId(flag.subject) if flag else None
+    expected = expected_now(desk.books)
+    return subject is None or venue.account().quantity(subject) == expected.get(subject, 0)
 
 
 def _release(page: RunPage, reference: str) -> None:
@@ -188,26 +194,6 @@ def _untold(desk: Desk, page: RunPage) -> tuple[RunRecord, ...]:
         "what is owed goes out now",
     )
     return (last,)
-
-
-def _count_dead(
-    desk: Desk, page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]
-) -> None:
-    """Add the orders of a run that died to the counters of the session, if it is still on."""
-    done = max((line["attempt"] for line in journal if line.get("kind") == "counted"), default=0)
-    fresh = intents_in(line for line in journal if line.get("attempt", 0) > done)
-    if not fresh or session_date(desk, slot) != session_date(desk, page.now):
-        return
-    fills = [e.fill for e in desk.books.entries() if e.slot == slot and e.kind is EntryKind.FILL]
-    traded = turnover(
-        (fill for fill in fills if fill.reference in fresh), _account(journal), desk.universe
-    )
-    page.remember(
-        orders_in_session=page.standing.orders_in_session + len(fresh),
-        turnover_in_session=page.standing.turnover_in_session + traded,
-    )
-    attempt = max(line["attempt"] for line in journal if line.get("kind") == "intents")
-    desk.books.note(slot, {"kind": "counted", "attempt": attempt}, durable=False)
 
 
 def _account(journal: Sequence[Mapping[str, Any]]) -> AccountSnapshot | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.panel import Panel
 from rebalancer.model.universe import Sleeve
 from rebalancer.ports import Desk, Venue
@@ -27,11 +28,37 @@ def refresh_bars(desk: Desk, venue: Venue, page: RunPage) -> Panel:
     if closed is not None and (newest is None or newest < closed.close):
         desk.candles.add(venue.bars(desk.universe.instruments, newest))
         panel = desk.candles.panel(desk.universe.ids)
+    lacking = _lacking(desk, panel, page)
+    if closed is not None and lacking:
+        desk.candles.add(venue.bars([desk.universe[name] for name in lacking], None))
+        panel = desk.candles.panel(desk.universe.ids)
+        asked = {f"history:{name}": closed.date.isoformat() for name in lacking}
+        page.remember(due=dict(page.standing.due) | asked)
     panel = panel.up_to(page.now)
     if closed is not None:
         for sleeve in desk.sleeves:
             _judge(sleeve, panel, closed.close, page)
     return panel
+
+
+def _lacking(desk: Desk, panel: Panel, page: RunPage) -> tuple[InstrumentId, ...]:
+    """Return the instruments whose history has holes, a new one's above all.
+
+    Each is asked for as a whole, once a session: what the venue does not have it will not
+    have an hour later.
+    """
+    closed = desk.sessions.last_closed(page.now)
+    today = "" if closed is None else closed.date.isoformat()
+    found = set()
+    for sleeve in desk.sleeves:
+        recent = panel.select(sleeve.universe).values[-sleeve.history_bars :]
+        short = len(recent) < sleeve.history_bars
+        for column, name in enumerate(sleeve.universe):
+            holes = bool(np.isnan(recent[:, column]).any()) if len(recent) else True
+            if sleeve.generator and (holes or short):
+                found.add(name)
+    due = page.standing.due
+    return tuple(sorted(name for name in found if due.get(f"history:{name}", "") < today))
 
 
 def _judge(sleeve: Sleeve, panel: Panel, closed: datetime, page: RunPage) -> None:

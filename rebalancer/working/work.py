@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.execution import (
@@ -25,6 +26,7 @@ from rebalancer.model.orders import (
     RefusedOrder,
     Replace,
     VenueEvent,
+    WorkingOrder,
 )
 from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.risk import Funding, SentOrder, release
@@ -81,11 +83,13 @@ class Shift:
         Rounds in which no time can pass come to an end too: better to leave an order working
         than to turn for ever.
         """
-        if self.idle > MOST_IDLE_ROUNDS:
+        if self.idle > MOST_IDLE_ROUNDS or self.desk.late():
             return False
+        if self.stopped:  # nothing more goes out: only what was sent is still heard of
+            return any(state.status is OrderStatus.SENT for state in self.states.values())
         if any(not isinstance(move, Done) for move in self._moves().values()):
             return True
-        return bool(self.waiting) and not self.stopped and self.venue.now() < self.ends
+        return bool(self.waiting) and self.venue.now() < self.ends
 
     def send_what_may_go(self) -> None:
         """Send the reductions at once and every other order as soon as it is funded.
@@ -104,14 +108,21 @@ class Shift:
         self.send(answer.released)
 
     def send(self, orders: Sequence[ApprovedOrder]) -> None:
-        """Journal orders, hand them to the wire, journal that."""
+        """Journal orders in one go, then hand them to the wire one by one, each if it still may.
+
+        What may no longer go out is journaled as not sent: nobody has to look for it.
+        """
         if not orders:
             return
         now = self.venue.now()
         self.page.intend(orders)
         self.states |= {order.reference: start(order, now) for order in orders}
-        self._take(self.hands.submit([order.place(now) for order in orders]))
-        self.page.sent([order.reference for order in orders])
+        for order in orders:
+            if self._may_send():
+                self._take(self.hands.submit([order.place(now)]))
+                self.page.sent([order.reference])
+            else:
+                self._take([_not_sent(order, now)])
 
     def make_moves(self) -> None:
         """Re-price or cancel the orders whose time for it has come."""
@@ -215,3 +226,17 @@ class Shift:
             state = self.states.get(event.reference)
             if state is not None:
                 self.states[event.reference] = advance(state, event, self.venue.now())
+
+
+def _not_sent(order: ApprovedOrder, at: datetime) -> WorkingOrder:
+    return WorkingOrder(
+        reference=order.reference,
+        venue_id="",
+        instrument=order.instrument,
+        quantity=order.quantity,
+        filled=Decimal(0),
+        limit=order.intent.limit,
+        status=OrderStatus.NOT_SENT,
+        at=at,
+        message="it was halted before this order went out",
+    )

@@ -20,6 +20,7 @@ from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.market import MarketSnapshot, Quote
 from rebalancer.model.records import Outcome, RunRecord
 from rebalancer.ports import Page
+from rebalancer.simulators.faults import Fault, FaultKind
 from tests.portfolios import FIRST, HOUR, QUIET, World, codes, stock, write_signal
 from tests.two_sleeves import (
     HAND,
@@ -173,6 +174,53 @@ def test_an_account_outside_the_expected_range_is_halted(tmp_path: Path) -> None
     assert world.venue()["orders"] == []
     assert codes(record) == {"net-liquidation-range"}
     assert "500,000 USD" in world.alert(FIRST)
+
+
+# ------------------------------------------------------------------ what is not ours
+
+
+def test_positions_that_nobody_booked_halt_until_they_are_adopted(tmp_path: Path) -> None:
+    world = two_sleeves(tmp_path, paper='positions = { "JNJ.STK.USD@IB" = 10 }')
+    world.wants({"AAPL": "0.5", "JNJ": "0.4"}, FIRST)
+    other_wants(world, ("0.5", "0.4"), FIRST)
+    record = world.hour(FIRST)
+    assert world.venue()["orders"] == []
+    assert record.exit_code == 3
+    assert codes(record) == {"not-adopted"}
+    assert "rebalancer adopt" in world.alert(FIRST)
+
+
+def test_a_position_outside_the_universe_is_left_alone_and_the_rest_trades(tmp_path: Path) -> None:
+    world = two_sleeves(tmp_path, paper='positions = { "PG.STK.USD@IB" = 10 }')
+    world.wants({"AAPL": "0.5", "JNJ": "0.4"}, FIRST)
+    other_wants(world, ("0.5", "0.4"), FIRST)
+    record = world.hour(FIRST)
+    assert traded_since(world, 0) == {*HAND, *OTHER}
+    assert codes(record) == {"unmanaged"}
+    assert record.unmanaged == (stock("PG"),)
+    assert world.holdings()[stock("PG")] == 10
+
+
+def test_somebody_elses_order_holds_its_instrument_and_is_left_alone(tmp_path: Path) -> None:
+    world = two_sleeves(tmp_path)
+    world.wants({"AAPL": "0.5", "JNJ": "0.4"}, FIRST)
+    other_wants(world, ("0.5", "0.4"), FIRST)
+    stuck = Fault(FaultKind.NO_FILL, count=None, subject=stock("JNJ"))
+    world.hour(FIRST, faults=[stuck])
+
+    def not_ours(books: Any) -> None:
+        order = next(o for o in books["orders"] if o["instrument"] == stock("JNJ"))
+        assert order["status"] == "working"
+        order["reference"] = "typed by hand"
+
+    world.change_venue(not_ours)
+    sent = len(world.venue()["orders"])
+    world.wants({"AAPL": "0.1", "JNJ": "0.1"}, SECOND)
+    record = world.hour(SECOND, faults=[stuck])
+    assert traded_since(world, sent) == {"AAPL"}
+    assert "others-order" in codes(record)
+    assert [f.subject for f in record.flags if f.code == "others-order"] == [stock("JNJ")]
+    assert "typed by hand" not in [order.reference for order in record.cancelled]
 
 
 # ------------------------------------------------------------------ currencies

@@ -180,23 +180,93 @@ def test_what_a_complete_signal_does_not_list_is_wanted_at_zero() -> None:
     assert made.sleeve_lots["s"] == {A.id: D(50), B.id: D(0)}
 
 
-def test_what_a_partial_signal_does_not_list_keeps_its_lots_or_is_held() -> None:
+def test_what_a_partial_signal_does_not_list_is_held_whatever_is_remembered() -> None:
     made = plan(
         [A, B, C], {A: "0.5"}, account("1000", {B: "9", C: "4"}),
         market(quote(A, "10"), quote(B, "10"), quote(C, "10")),
         said={"coverage": Coverage.PARTIAL}, lots={"s": {B.id: D(6)}},
     )  # fmt: skip
-    assert wanted(made) == {"A": D(50), "B": D(-3)}
-    assert why(made) == {"C": "not-covered"}
+    assert wanted(made) == {"A": D(50)}
+    assert why(made) == {"B": "kept", "C": "not-covered"}
     assert made.sleeve_lots["s"] == {A.id: D(50), B.id: D(6)}
 
 
-def test_a_sleeve_without_a_signal_keeps_its_last_lots() -> None:
+@pytest.mark.parametrize("held", ["0", "3", "6", "9", "-2", "6.5"])
+@pytest.mark.parametrize("remembered", ["6", "0", "-4"])
+def test_a_sleeve_without_a_signal_is_held_as_it_is_not_as_it_was_wanted(
+    held: str, remembered: str
+) -> None:
     made = plan(
-        [A], None, account("1000", {A: "9"}), market(quote(A, "10")), lots={"s": {A.id: D(6)}}
-    )
-    assert wanted(made) == {"A": D(-3)}
+        [A], None, account("1000", {A: held}), market(quote(A, "10")),
+        lots={"s": {A.id: D(remembered)}},
+    )  # fmt: skip
+    assert made.orders == ()
+    assert made.skips() == (Skip(A.id, "kept", Why.KEPT.sentence),)
     assert made.sleeve_lots == {}
+
+
+def test_a_signal_file_that_lists_nothing_buys_nothing_that_is_remembered() -> None:
+    made = plan(
+        [A, B], {}, account("1000", {B: "4"}), market(quote(A, "10"), quote(B, "10")),
+        said={"coverage": Coverage.PARTIAL}, lots={"s": {A.id: D(50), B.id: D(50)}},
+    )  # fmt: skip
+    assert made.orders == ()
+    assert why(made) == {"A": "kept", "B": "kept"}
+
+
+@pytest.mark.parametrize(
+    ("weight", "remembered", "held", "order"),
+    [
+        # a wants 30 % of 1,000 at 10: 30 shares; b gave no signal and may keep up to 60 more.
+        ("0.3", "60", "0", 30),  # what a wants, and nothing for b
+        ("0.3", "60", "20", 10),
+        ("0.3", "60", "30", 0),  # anything from 30 to 90 is right
+        ("0.3", "60", "55", 0),
+        ("0.3", "60", "90", 0),
+        ("0.3", "60", "100", -10),  # more than both: that is a's to sell
+        ("0", "60", "0", 0),  # a wants none of it
+        ("0", "60", "100", -40),
+        ("-0.3", "60", "0", 0),  # -30 to 30
+        ("-0.3", "60", "60", -30),
+        ("-0.3", "60", "-40", 10),
+        ("0.3", "-60", "0", 0),
+        ("0.3", "-60", "-60", 30),
+        ("0.3", "-60", "40", -10),
+        ("0.3", "0", "0", 30),
+    ],
+)
+def test_netted_with_a_signal_what_is_remembered_is_kept_as_far_as_it_is_held(
+    weight: str, remembered: str, held: str, order: int
+) -> None:
+    made = plan(
+        [A], None, account("1000", {A: held}, {"USD": "9999"}), market(quote(A, "10")),
+        exactly(allow_short=True),
+        sleeves=(sleeve("a", [A], "0.5"), sleeve("b", [A], "0.5")),
+        signals={"a": signal("a", {A: weight}, leverage=D(2))}, lots={"b": {A.id: D(remembered)}},
+    )  # fmt: skip
+    assert wanted(made) == ({"A": D(order)} if order else {})
+
+
+def test_two_sleeves_without_a_signal_do_not_undo_each_other() -> None:
+    # One may keep 60, the other -20; only the 60 were reached: nothing of them is sold.
+    made = plan(
+        [A], None, account("1000", {A: "60"}), market(quote(A, "10")),
+        sleeves=(sleeve("a", [A], "0.4"), sleeve("b", [A], "0.3"), sleeve("c", [A], "0.3")),
+        signals={"a": signal("a", {A: "0"})}, lots={"b": {A.id: D(60)}, "c": {A.id: D(-20)}},
+    )  # fmt: skip
+    assert made.orders == ()
+
+
+def test_the_cap_counts_what_may_be_kept_at_its_most() -> None:
+    # a wants -150 %, b may keep 150 %: short 150 or nothing. At two thirds: -100 to 50 %.
+    made = plan(
+        [A], None, account("1000", {A: "-150"}, {"USD": "2500"}), market(quote(A, "10")),
+        exactly(allow_short=True),
+        sleeves=(sleeve("a", [A], "0.5"), sleeve("b", [A], "0.5")),
+        signals={"a": signal("a", {A: "-1.5"}, leverage=D(2))}, lots={"b": {A.id: D(150)}},
+    )  # fmt: skip
+    assert wanted(made) == {"A": D(50)}
+    assert flags(made) == {("leverage-capped", "")}
 
 
 def test_a_sleeve_with_neither_signal_nor_lots_holds_its_instruments_for_everybody() -> None:
@@ -246,7 +316,7 @@ def test_the_cap_scales_only_sleeves_with_a_signal() -> None:
         signals={"a": signal("a", {A: "1.2"})}, lots={"b": {B.id: D(60)}},
     )  # fmt: skip
     assert wanted(made) == {"A": D(400)}
-    assert made.unchanged() == (B.id,)
+    assert why(made) == {"B": "kept"}
 
 
 def test_a_short_hedge_of_a_held_sleeve_lowers_leverage() -> None:
@@ -268,7 +338,7 @@ def test_when_held_sleeves_exceed_the_cap_only_reductions_are_planned() -> None:
         signals={"a": signal("a", {A: "0.001", C: "0.3"})}, lots={"b": {B.id: D(130)}},
     )  # fmt: skip
     assert wanted(made) == {"A": D(-5)}
-    assert why(made)["B"] == "reduce-only"
+    assert why(made) == {"B": "kept"}  # C is scaled to nothing
     assert ("leverage-unreachable", "") in flags(made)
 
 

@@ -87,7 +87,7 @@ def test_the_mail_of_the_end_tells_of_the_whole_session() -> None:
     assert "2 runs in this session: 2 finished." in text
     assert "2 orders sent (2 filled), 1 refused by a gate." in text
     assert "15:05 SELL 50 KO.STK.USD@IB" in text
-    assert "Profit in this session +400.00 USD" in text  # 100,500 - 100,100
+    assert "Profit in this session +500.00 USD" in text  # 100,500 - 100,000 at its opening
     assert len(rows(mail, "trades.csv")) == 4
     assert "Earlier in this session, over now" in text
     assert "The next session opens 2020-03-03 14:30 UTC." in text
