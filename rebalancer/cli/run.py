@@ -6,35 +6,32 @@ import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from rebalancer.cli.arguments import DEFAULT_CONFIG
+from rebalancer.cli.ended import Idle, answer, folder_of, show
 from rebalancer.cli.guard import LAST_SECONDS, guarded, slot_of
 from rebalancer.cli.opened import read_time
 from rebalancer.cli.run_log import run_log
 from rebalancer.clock import Deadline, SystemClock
 from rebalancer.config import Config, load, shared
 from rebalancer.config.sections import VenueName
-from rebalancer.errors import EXIT_LADDER, ConfigError, RebalancerError, StateError, UsageError
+from rebalancer.errors import (
+    EXIT_LADDER,
+    ConfigError,
+    DataError,
+    RebalancerError,
+    StateError,
+    UsageError,
+)
 from rebalancer.hourly import hour
 from rebalancer.model.records import Mode, RunRecord
-from rebalancer.reports.summary import lead_text, summary_text
 from rebalancer.store.atomic import Files
-from rebalancer.store.books import slot_name
 from rebalancer.wiring import books_for, desk_for, paper_broker, paper_clock, sessions_for
 from rebalancer.working.due import why_due
 from rebalancer.working.paper_slots import next_paper_slot
-
-
-@dataclass(frozen=True)
-class Idle:
-    """A call in which there was nothing to run: the slot it was for, if any, and why."""
-
-    slot: datetime | None
-    reason: str
 
 
 def execute(arguments: Namespace) -> int:
@@ -188,8 +185,11 @@ def recording_over(config: Config, slot: datetime) -> str:
     if config.account.venue is not VenueName.SIMULATED:
         return ""
     sessions = sessions_for(config, slot)
-    if not paper_broker(config, sessions, Files()).ended(slot):
-        return ""
+    try:
+        if not paper_broker(config, sessions, Files()).ended(slot):
+            return ""
+    except DataError:
+        return ""  # there is no such recording: the hour tells it, and leaves a record
     from rebalancer.simulators.recording import recording
 
     last = recording(config.paper.recording).last_day
@@ -203,51 +203,3 @@ def _has_record(config: Config, mode: Mode, slot: datetime | None) -> bool:
         return slot is not None and books_for(config, mode).record(slot) is not None
     except StateError:
         return False
-
-
-def answer(config: Config, mode: Mode, done: RunRecord | Idle) -> dict[str, Any]:
-    """Return what became of a call as plain JSON values; amounts are strings."""
-    from rebalancer.model.codec import to_plain
-    from rebalancer.reports.rows import Fate, order_rows
-
-    plain: dict[str, Any] = {"portfolio": config.name, "mode": mode.value}
-    if isinstance(done, Idle):
-        slot = to_plain(done.slot)
-        return plain | {"slot": slot, "outcome": "idle", "exit_code": 0, "reason": done.reason}
-    worth = {"before": done.before, "after": done.after}
-    return plain | {
-        "slot": to_plain(done.slot),
-        "outcome": done.outcome.value,
-        "exit_code": done.exit_code,
-        "orders": [to_plain(row) for row in order_rows(done) if row.fate is not Fate.REFUSED],
-        "refused": [
-            {
-                "instrument": each.intent.instrument,
-                "quantity": to_plain(each.intent.quantity),
-                "gate": each.gate,
-                "reason": each.reason,
-            }
-            for each in done.refused
-        ],
-        "flags": [to_plain(flag) for flag in done.flags],
-        "net_liquidation": {
-            when: None if seen is None else to_plain(seen.net_liquidation)
-            for when, seen in worth.items()
-        },
-        "folder": str(folder_of(config, mode, done.slot)),
-    }
-
-
-def folder_of(config: Config, mode: Mode, slot: datetime) -> Path:
-    """Return the folder in which a run of a slot leaves what it did."""
-    return books_for(config, mode).root / "runs" / slot_name(slot)
-
-
-def show(config: Config, mode: Mode, done: RunRecord | Idle, *, brief: bool = False) -> None:
-    """Print what the run did, and where it left it; `brief` leaves the tables out."""
-    if isinstance(done, Idle):
-        name = config.name if done.slot is None else f"{config.name} {slot_name(done.slot)}"
-        print(f"{name}: {done.reason}")
-        return
-    print(lead_text(done) if brief else summary_text(done))
-    print(f"Written to {folder_of(config, mode, done.slot)}")

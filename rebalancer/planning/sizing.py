@@ -220,4 +220,5 @@ def exact_wish(
 
 
 def _may_keep(blended: Blend) -> Bools:
-    return (blended.low != 0) | (blended.high != 0)
+    keep: Bools = (blended.low != 0) | (blended.high != 0)
+    return keep
