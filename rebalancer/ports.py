@@ -203,8 +203,11 @@ class Books(Protocol):
     ) -> None:
         """Write a slot's record and the host's facts, its equity row and the trades view."""
 
-    def pack(self, before: datetime) -> int:
-        """Pack complete runs before a time into one file each; return how many."""
+    def pack(self, before: datetime, keep: frozenset[datetime] = frozenset()) -> int:
+        """Pack complete runs before a time, but `keep`, into one file each; return how many.
+
+        What is packed can be read as before.
+        """
 
     def halt_reason(self) -> str | None:
         """Return what a HALT file says, None when there is no HALT file."""

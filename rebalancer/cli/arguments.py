@@ -357,7 +357,7 @@ COMMANDS: tuple[Command, ...] = (
         "demo",
         "four hours of a paper portfolio, explained",
         """
-        Runs four hours of a paper portfolio on days of March 2020 and names the files to
+        Runs four hours of a paper portfolio on two days of May 2017 and names the files to
         open.
         """,
         """

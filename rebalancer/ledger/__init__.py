@@ -12,6 +12,7 @@ from rebalancer.ledger.books import (
     unmanaged,
 )
 from rebalancer.ledger.cash import cash_effects, unexplained_cash
+from rebalancer.ledger.continuity import continuous
 from rebalancer.ledger.entries import Booked, booked, change, entries_for
 from rebalancer.ledger.equity import (
     Period,
@@ -43,6 +44,7 @@ __all__ = [
     "cash_effects",
     "change",
     "compare_books",
+    "continuous",
     "corporate_actions",
     "drawdowns",
     "entries_for",

@@ -66,7 +66,7 @@ def unexplained_cash(
             continue
         fees = told.get(currency, Decimal(0))
         least = min(fees, Decimal(0)) - pending.get(currency, Decimal(0))
-        if abs(amount) > tolerance and not least <= amount <= max(fees, Decimal(0)):
+        if abs(amount) > tolerance and not least <= amount <= max(fees, Decimal(0)) + tolerance:
             found[currency] = amount
     return found
 

@@ -50,15 +50,47 @@ def explain(flag: ErrorFlag | LatchedFlag, *, sent: bool = False) -> Explained:
         what=what,
         where=_where(flag),
         not_done=_not_done(flag, sent=sent),
-        to_do=what_clears(flag.code),
+        to_do=f"{first_look(flag)}{what_clears(flag.code)}",
     )
+
+
+_LOOK = {
+    "generator-failed": "Try it alone: `rebalancer signals {name}`.",
+    "generator-hung": "Try it alone: `rebalancer signals {name}`.",
+    "generator-rubbish": "Try it alone: `rebalancer signals {name}`.",
+    "signal-missing": "Look at the program that writes the signals of {name}.",
+    "signal-invalid": "Look at the program that writes the signals of {name}.",
+    "signal-stale": "Look at the program that writes the signals of {name}.",
+    "history-stale": "Look whether {name} still trades; a new listing needs time.",
+    "history-gap": "Look whether {name} has as long a history as its sleeve asks for.",
+    "price-missing": "Look at {name} at the venue: does it trade, is there a data subscription?",
+    "order-refused": "If the order was right after all, its limit is a key of [risk].",
+    "order-rejected": "The reason is the venue's; look the order up there.",
+    "others-order": "Cancel the order yourself, or let it end.",
+    "unresolved-order": "Look the order up at the venue.",
+    "reconciliation-break": "Compare the position of {name} at the venue with trades.csv.",
+    "corporate-action": "Look for a split, a merger or a new name of {name}.",
+    "unexplained-cash-large": "Look for a deposit, a withdrawal or a dividend.",
+    "cannot-connect": "Look whether the gateway and the network are up.",
+    "run-failed": "Look at host.json in the run's folder.",
+    "run-died": "Look whether the machine went down, or somebody ended the process.",
+    "report-failed": "Look at host.json in the run's folder.",
+    "deadline": "Look at log.jsonl in the run's folder for the slow step.",
+}
+
+
+def first_look(flag: ErrorFlag | LatchedFlag) -> str:
+    """Return where to look first, '' where the flag itself says it all; ends in a space."""
+    name = flag.subject.partition(":")[2] or flag.subject
+    advice = _LOOK.get(flag.code, "").format(name=name)
+    return f"{advice} " if advice else ""
 
 
 def what_clears(code: str) -> str:
     """Return what ends a flag, by itself and by hand."""
     kind = FLAG_TABLE.get(code)
     if kind is None:
-        return "Look at the run's log."
+        return "Look at log.jsonl in the run's folder."
     by_itself = {
         "never": "It does not end by itself.",
         "never by itself": "It does not end by itself.",

@@ -9,6 +9,7 @@ from rebalancer.risk.breakers import (
     StandingVerdict,
     as_run_flag,
     evaluate_breakers,
+    latch_key,
     trading_state,
 )
 from rebalancer.risk.clearing import ALL, ClearingRule, clear, clearing_rules
@@ -42,6 +43,7 @@ __all__ = [
     "clearing_rules",
     "evaluate_breakers",
     "funding_of",
+    "latch_key",
     "parse_restart_window",
     "release",
     "trading_state",

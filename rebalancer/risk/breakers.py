@@ -39,18 +39,31 @@ class _Latches:
     """The latched flags while they are judged, in their order."""
 
     now: datetime
-    flags: dict[tuple[str, str], LatchedFlag] = field(default_factory=dict)
+    flags: dict[tuple[str, str, str], LatchedFlag] = field(default_factory=dict)
 
     def latch(self, code: str, subject: str, message: str, evidence: str) -> None:
         """Latch, or keep latched since its first time with the news of today."""
-        old = self.flags.get((code, subject))
-        since = old.since if old else self.now
         severity = FLAG_TABLE[code].severity
-        flag = LatchedFlag(code, subject, severity, message, since, evidence)
-        self.flags[code, subject] = flag
+        self.keep(LatchedFlag(code, subject, severity, message, self.now, evidence))
+
+    def keep(self, flag: LatchedFlag) -> None:
+        """Take a flag in; with the same trouble there, since the earlier time."""
+        key = latch_key(flag)
+        old = self.flags.get(key)
+        self.flags[key] = flag if old is None else replace(flag, since=min(old.since, flag.since))
 
     def lift(self, code: str, subject: str) -> None:
-        self.flags.pop((code, subject), None)
+        self.flags.pop((code, subject, ""), None)
+
+
+def latch_key(flag: LatchedFlag) -> tuple[str, str, str]:
+    """Return what makes a latched flag the same trouble as another: it stands only once.
+
+    Code and subject; two orders of one instrument can be unresolved: there the order's
+    reference too (the evidence up to its first bar).
+    """
+    orders = flag.code == "unresolved-order"
+    return flag.code, flag.subject, flag.evidence.partition("|")[0] if orders else ""
 
 
 def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
@@ -64,6 +77,7 @@ def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
     now: datetime,
     flags: Sequence[ErrorFlag] = (),
     flows: Sequence[ExternalFlow] = (),
+    continuous: frozenset[InstrumentId] | None = None,
 ) -> StandingVerdict:
     """Return what is remembered after step 4's breakers, and the flags of all that is latched.
 
@@ -71,10 +85,14 @@ def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
     accepted: accepted net liquidation, high-water mark and the session's counters stay, so
     that a halted run never moves what the next one is judged by. `flows` are booked
     movements of money from and to outside since the last accepted run. `session` is the
-    session date (None before the first).
+    session date (None before the first). `continuous` are the instruments whose history
+    shows no split (`ledger.continuous`); without that proof, None included, a latched
+    corporate action stays until the owner lifts it.
     """
-    latches = _Latches(now, {(flag.code, flag.subject): flag for flag in standing.latched})
-    _judge_books(latches, breaks, corporate, limits)
+    latches = _Latches(now)
+    for flag in standing.latched:
+        latches.keep(flag)
+    _judge_books(latches, breaks, corporate, limits, continuous or frozenset())
     moved = _flows_in_base(standing, account, flows)
     value = account.net_liquidation
     if value.is_finite() and value > 0:
@@ -115,13 +133,15 @@ def _judge_books(
     breaks: Sequence[Break],
     corporate: Sequence[CorporateAction],
     limits: Limits,
+    continuous: frozenset[InstrumentId],
 ) -> None:
     broken = {each.instrument: each for each in breaks}
     acting = {each.instrument: each for each in corporate}
-    for code, subject in tuple(latches.flags):
+    for code, subject, _ in tuple(latches.flags):
         if code == "reconciliation-break" and subject not in broken:
             latches.lift(code, subject)
-        if code == "corporate-action" and subject not in acting and subject not in broken:
+        quiet = subject not in acting and subject not in broken
+        if code == "corporate-action" and quiet and subject in continuous:
             latches.lift(code, subject)
     for each in breaks:
         message = (
@@ -198,7 +218,7 @@ def _judge_drawdown(
 
 def _end_of_day(latches: _Latches, session: date | None) -> None:
     """Lift the daily loss of an earlier session."""
-    flag = latches.flags.get(("daily-loss", RUN))
+    flag = latches.flags.get(("daily-loss", RUN, ""))
     if flag is not None and session is not None and flag.evidence < session.isoformat():
         latches.lift("daily-loss", RUN)
 

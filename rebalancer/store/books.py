@@ -28,7 +28,7 @@ from rebalancer.model.records import (
 from rebalancer.store.atomic import Files
 from rebalancer.store.csv_log import equity_csv, equity_row, orders_csv, read_equity, trades_csv
 from rebalancer.store.journal import JsonLines
-from rebalancer.store.packing import old_runs, pack_run
+from rebalancer.store.packing import PackedRun, archive_of, old_runs, pack_run, packed_names
 from rebalancer.store.schema import MIGRATIONS, RESTORE, Migrations, read_object
 
 RUNS = "runs"
@@ -188,10 +188,8 @@ class StateFolder:
         """Return the record of a slot, None when it has none (a dry run: none of its own)."""
         if self._base is not None:
             return self._saved.get(slot)
-        path = self._run(slot) / RECORD
-        if not self._files.exists(path):
-            return None
-        return _decoded(RunRecord, self._object(path), path)
+        path, plain = self._record(slot)
+        return None if plain is None else _decoded(RunRecord, plain, path)
 
     def records(self, session: date) -> tuple[RunRecord, ...]:
         """Return the complete records of one session date, oldest first."""
@@ -202,11 +200,12 @@ class StateFolder:
         found = []
         # A session's date and the UTC date of its first run are at most a day apart; the last
         # run of it may lie beyond a weekend or a holiday.
-        for slot in self._slots(since=session - timedelta(days=1)):
-            if not self._has(slot, RECORD):
+        first = session - timedelta(days=1)
+        slots = {*self._slots(since=first), *self._packed_slots(since=first)}
+        for slot in sorted(slots):
+            path, plain = self._record(slot)
+            if plain is None:
                 continue
-            path = self._run(slot) / RECORD
-            plain = self._object(path)
             if str(plain.get("session") or "") > session.isoformat():
                 break
             if plain.get("session") == session.isoformat():
@@ -225,6 +224,11 @@ class StateFolder:
 
     def journal(self, slot: datetime) -> tuple[Mapping[str, Any], ...]:
         """Return the lines of a slot's journal; a torn last line is left out."""
+        if self._base is None and not self._has(slot, JOURNAL):
+            archive = archive_of(self._run(slot))
+            packed = PackedRun(self._files, archive)
+            path = archive / JOURNAL
+            return JsonLines(packed, path, self._migrations, writable=False).lines()
         return self._journal(slot).lines()
 
     def note(self, slot: datetime, line: Mapping[str, Any], *, durable: bool) -> None:
@@ -253,15 +257,15 @@ class StateFolder:
         self._put(folder / RECORD, record)
         self._saved[record.slot] = record
 
-    def pack(self, before: datetime) -> int:
-        """Pack the complete runs before a time, a few at once; return how many.
+    def pack(self, before: datetime, keep: frozenset[datetime] = frozenset()) -> int:
+        """Pack the complete runs before a time, but `keep`, a few at once; return how many.
 
         A dry run packs nothing. The newest record always stays.
         """
         if self._base is not None:
             return 0
         done = [slot for slot in self._slots() if self._has(slot, RECORD)][:-1]
-        folders = old_runs([(slot, self._run(slot)) for slot in done], before)
+        folders = old_runs([(slot, self._run(slot)) for slot in done if slot not in keep], before)
         for folder in folders:
             pack_run(self._files, folder)
         return len(folders)
@@ -305,6 +309,23 @@ class StateFolder:
         for name in reversed(names) if newest_first else names:
             if (slot := slot_of_name(name)) is not None:
                 yield slot
+
+    def _packed_slots(self, since: date) -> Iterator[datetime]:
+        names = packed_names(self._files, self.root / RUNS)
+        for name in names[bisect_left(names, since.isoformat()) :]:
+            if (slot := slot_of_name(name)) is not None:
+                yield slot
+
+    def _record(self, slot: datetime) -> tuple[Path, Mapping[str, Any] | None]:
+        """Return where the record of a slot is, packed or not, and what it says."""
+        path = self._run(slot) / RECORD
+        if self._files.exists(path):
+            return path, self._object(path)
+        archive = archive_of(self._run(slot))
+        packed, path = PackedRun(self._files, archive), archive / RECORD
+        if not packed.exists(path):
+            return path, None
+        return path, read_object(packed, path, self._migrations, keep=False)
 
     def _run(self, slot: datetime) -> Path:
         return self.root / RUNS / slot_name(slot)

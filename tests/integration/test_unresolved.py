@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,10 +24,7 @@ MINUTE = timedelta(minutes=1)
 PATIENT = "\n[execution]\nwindow_seconds = 20\ncancel_seconds = 120\n"
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setenv("REBALANCER_LOCKS", str(tmp_path / "locks"))
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture

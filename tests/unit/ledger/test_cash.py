@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from rebalancer.ledger import adoption, cash_effects, entries_for, unexplained_cash
 from rebalancer.model.instrument import InstrumentId, Kind
 from rebalancer.model.orders import Fill
-from rebalancer.model.records import Entry
+from rebalancer.model.records import Entry, EntryKind
 from rebalancer.model.universe import Universe
 from tests.unit.risk.builders import SLOT, A, B, a_fill, a_position, a_stock, an_account, d
 
@@ -71,3 +72,45 @@ def test_a_fee_that_is_not_known_yet_explains_a_little(
     account = an_account(cash={"USD": cash})
     entries = lines(a_fill("1", "1", "99", B))
     assert unexplained_cash({"USD": Decimal(1000)}, entries, account, UNIVERSE) == found
+
+
+@pytest.mark.parametrize(
+    ("cash", "found"),
+    [
+        ("901", {}),  # the venue took the fee with the trade: it was in what was accepted
+        ("900.60", {}),  # or it takes it now
+        ("900.80", {}),  # or some of it
+        ("900.50", {"USD": Decimal("-0.10")}),
+        ("901.10", {"USD": Decimal("0.50")}),
+    ],
+)
+def test_a_fee_told_after_its_trade_was_accepted_may_have_been_charged_before_or_since(
+    cash: str, found: dict[str, Decimal]
+) -> None:
+    trade = a_fill("1", "1", "99", B)
+    booked = lines(trade)
+    told = entries_for(
+        [replace(trade, commission=Decimal("0.40"), commission_currency="USD")], booked, SLOT, {}
+    )
+    assert [each.kind for each in told] == [EntryKind.COMMISSION]
+    account = an_account(cash={"USD": cash})
+    assert unexplained_cash({"USD": Decimal(901)}, told, account, UNIVERSE) == found
+
+
+def test_a_fee_rounded_up_to_cents_by_the_venue_is_still_that_fee() -> None:
+    trade = a_fill("1", "1", "99", B)
+    fee = replace(trade, commission=Decimal("0.398"), commission_currency="USD")
+    told = entries_for([fee], lines(trade), SLOT, {})
+    account = an_account(cash={"USD": "901"})  # all of it was gone, as 0.40
+    assert unexplained_cash({"USD": Decimal("901.00")}, told, account, UNIVERSE) == {}
+
+
+def test_a_fee_told_together_with_its_trade_is_charged_once() -> None:
+    trade = a_fill("1", "1", "99", B)
+    fee = replace(trade, commission=Decimal("0.40"), commission_currency="USD")
+    both = (*lines(trade), *entries_for([fee], lines(trade), SLOT, {}))
+    accepted = {"USD": Decimal(1000)}
+    exact = an_account(cash={"USD": "900.60"})
+    assert unexplained_cash(accepted, both, exact, UNIVERSE) == {}
+    without = an_account(cash={"USD": "901"})
+    assert unexplained_cash(accepted, both, without, UNIVERSE) == {"USD": Decimal("0.40")}

@@ -12,6 +12,7 @@ import pytest
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.breaks import Break, CorporateAction
 from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step, TradingState
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.records import ExternalFlow, Standing
 from rebalancer.risk import (
     ALL,
@@ -19,6 +20,7 @@ from rebalancer.risk import (
     clear,
     clearing_rules,
     evaluate_breakers,
+    latch_key,
     trading_state,
 )
 from tests.unit.risk.builders import NOW, A, B, C, a_position, an_account, d, some_limits
@@ -164,6 +166,51 @@ def test_a_corporate_action_holds_and_its_contract_is_not_accepted() -> None:
     assert resumed.contracts[A] == "99"
     assert resumed.latched == ()
     assert "99" in words[0]
+
+
+@pytest.mark.parametrize(
+    ("known", "breaks", "left"),
+    [
+        (None, (), ["corporate-action"]),  # nothing is known of the history
+        (frozenset(), (), ["corporate-action"]),  # the split is still in it
+        (frozenset({B}), (), ["corporate-action"]),
+        (frozenset({A, B}), (Break(A, d(10), d(7)),), ["corporate-action", "reconciliation-break"]),
+        (frozenset({A, B}), (), []),
+    ],
+)
+def test_a_corporate_action_ends_when_positions_agree_and_history_is_continuous(
+    known: frozenset[InstrumentId] | None, breaks: tuple[Break, ...], left: list[str]
+) -> None:
+    act = CorporateAction(A, "its price jumped against the last close like a split 2:1", "2:1")
+    first = judge(ACCEPTED, worth(100_000), corporate=(act,), continuous=frozenset({A}))
+    assert latched(first) == ["corporate-action"]  # it is seen now, whatever history says
+    # The next session: the stored last close is at the new level, nothing is seen any more.
+    later = judge(first.standing, worth(100_000), continuous=known, breaks=breaks)
+    assert latched(later) == left
+
+
+def test_the_same_trouble_stands_once_from_its_first_time() -> None:
+    # The snapshot of one run and step 4 of the next latch the same break in other words.
+    older = LatchedFlag("reconciliation-break", A, Severity.HOLD, "after the run", NOW, "")
+    newer = replace(older, message="10 and 7", evidence="10|7", since=NOW + timedelta(hours=1))
+    for both in ((older, newer), (newer, older)):
+        verdict = judge(
+            replace(ACCEPTED, latched=both), worth(100_000), breaks=(Break(A, d(10), d(7)),),
+            now=NOW + timedelta(hours=2),
+        )  # fmt: skip
+        assert [(f.code, f.since) for f in verdict.standing.latched] == [
+            ("reconciliation-break", NOW)
+        ]
+        assert len(verdict.flags) == 1
+
+
+def test_two_unresolved_orders_of_one_instrument_are_two_troubles() -> None:
+    one = LatchedFlag("unresolved-order", A, Severity.HOLD, "one?", NOW, "ref1|")
+    two = replace(one, message="two?", evidence=f"ref2|{NOW.isoformat()}")
+    verdict = judge(replace(ACCEPTED, latched=(one, two)), worth(100_000))
+    assert verdict.standing.latched == (one, two)
+    assert latch_key(one) != latch_key(two)
+    assert latch_key(one) == latch_key(replace(one, evidence=f"ref1|{NOW.isoformat()}"))
 
 
 def test_any_halt_of_the_run_moves_nothing() -> None:

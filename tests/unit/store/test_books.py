@@ -379,3 +379,56 @@ def test_the_trades_view_is_rewritten_whole(tmp_path: Path) -> None:
     rows = lines(tmp_path / "state/demo/trades.csv")
     assert len(rows) == 2
     assert ",1.005,USD," in rows[1]
+
+
+def test_a_packed_run_is_read_as_before(tmp_path: Path) -> None:
+    slots = [SLOT + n * HOUR for n in range(4)]
+    for slot in slots:
+        run(folder(tmp_path), slot, f"E{slot:%H}")
+    before = folder(tmp_path)
+    wanted = (before.records(MONDAY), before.last_record(), before.unfinished())
+    each = [(before.record(slot), before.journal(slot)) for slot in slots]
+    assert len(wanted[0]) == 4
+    assert all(journal for _, journal in each)
+    assert folder(tmp_path).pack(SLOT + 9 * HOUR, frozenset({slots[1]})) == 2
+    runs = tmp_path / "state/demo/runs"
+    assert sorted(path.name for path in runs.iterdir()) == [
+        slot_name(slots[1]), slot_name(slots[3]), "packed",
+    ]  # fmt: skip
+    after = folder(tmp_path)
+    assert (after.records(MONDAY), after.last_record(), after.unfinished()) == wanted
+    assert [(after.record(slot), after.journal(slot)) for slot in slots] == each
+    assert folder(tmp_path).pack(SLOT + 9 * HOUR) == 1  # the one that was kept until now
+    dry = StateFolder(tmp_path / "state/demo/dry", Files(), folder(tmp_path))
+    assert dry.records(MONDAY) == wanted[0]
+
+
+def test_a_run_that_is_packed_only_in_part_is_read_from_both(tmp_path: Path) -> None:
+    for slot in (SLOT, SLOT + HOUR):
+        run(folder(tmp_path), slot, f"E{slot:%H}")
+    told = folder(tmp_path).journal(SLOT)
+    place = tmp_path / "state/demo" / RUN
+    kept = (place / "record.json").read_bytes()
+    folder(tmp_path).pack(SLOT + HOUR)
+    place.mkdir()
+    (place / "record.json").write_bytes(kept)  # killed before the last file was removed
+    assert folder(tmp_path).journal(SLOT) == told
+    assert folder(tmp_path).record(SLOT) == record(SLOT, 1)
+    assert [each.slot for each in folder(tmp_path).records(MONDAY)] == [SLOT, SLOT + HOUR]
+
+
+@pytest.mark.parametrize("damage", ["cut", "nulls", "list"])
+def test_a_damaged_archive_is_never_read_as_empty(tmp_path: Path, damage: str) -> None:
+    for slot in (SLOT, SLOT + HOUR):
+        run(folder(tmp_path), slot, f"E{slot:%H}")
+    folder(tmp_path).pack(SLOT + HOUR)
+    path = tmp_path / "state/demo/runs/packed/2020-03-02T1505Z.tar.gz"
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    reads: tuple[Callable[[StateFolder], object], ...] = (
+        lambda books: books.record(SLOT),
+        lambda books: books.journal(SLOT),
+        lambda books: books.records(MONDAY),
+    )
+    for read in reads:
+        with pytest.raises(StateError, match=r"2020-03-02T1505Z\.tar\.gz is damaged"):
+            read(folder(tmp_path))
