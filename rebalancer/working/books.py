@@ -11,6 +11,7 @@ from rebalancer.ledger import (
     Break,
     CorporateAction,
     compare_books,
+    continuous,
     corporate_actions,
     unexplained_cash,
     unmanaged,
@@ -50,6 +51,7 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
         session=session_date(desk, page.now),
         now=page.now,
         flags=page.flags,
+        continuous=_continuous(desk, page),
     )
     for flag in verdict.flags:
         page.raised(flag)
@@ -108,6 +110,13 @@ def _prices(
         for position in account.positions
         if position.price is not None and closes.get(position.instrument, nan) > 0
     }
+
+
+def _continuous(desk: Desk, page: RunPage) -> frozenset[InstrumentId]:
+    """Return the instruments whose stored history, as far as a sleeve needs it, has no jump."""
+    bars = max(sleeve.history_bars for sleeve in desk.sleeves)
+    panel = desk.candles.panel(desk.universe.ids).up_to(page.now)
+    return continuous(panel.values[-bars:], panel.instruments)
 
 
 def _explain_cash(desk: Desk, account: AccountSnapshot, page: RunPage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rebalancer.errors import DeadlineExceeded, OutcomeUnknown, RebalancerError, RunHalted
 from rebalancer.ledger import compare_books, trade_records
@@ -16,7 +16,7 @@ from rebalancer.ports import Desk, Venue
 from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
 from rebalancer.reports.owed import owed_mails
-from rebalancer.working.bookkeeping import book_fills, expected_now
+from rebalancer.working.bookkeeping import book_fills, expected_now, slot_of
 from rebalancer.working.books import unaccepted
 from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
@@ -172,7 +172,14 @@ def commit(desk: Desk, page: RunPage) -> None:
     _raise_all(page, flags)
     if not flags:
         page.remember(due=dict(page.standing.due) | {"commit": closed.isoformat()})
-        desk.books.pack(page.now - KEEP_UNPACKED)
+        desk.books.pack(page.now - KEEP_UNPACKED, _still_needed(desk, page))
+
+
+def _still_needed(desk: Desk, page: RunPage) -> frozenset[datetime]:
+    """Return the slots whose journals tell of orders that are still unresolved."""
+    references = [flag.evidence.partition("|")[0] for flag in page.standing.latched]
+    slots = (slot_of(reference, desk.portfolio) for reference in references)
+    return frozenset(slot for slot in slots if slot is not None)
 
 
 def close_after_failure(desk: Desk, page: RunPage) -> None:
