@@ -73,18 +73,14 @@ def made_up_closes(sleeve: Sleeve, now: datetime) -> Panel:
 def check_state(config: Config, findings: Findings) -> None:
     """Prove that the state folder can be written, is its owner's alone, and is of our version."""
     from rebalancer.store.atomic import Files
-    from rebalancer.store.books import StateFolder
 
     folder = config.state_folder
     probe = folder / f".check-{SystemClock().now():%H%M%S%f}"
     try:
         Files().replace(probe, b"")
         Files().remove(probe)
-        books = StateFolder(folder, Files()).for_reading()
-        books.standing()
-        books.last_record()
-        halt = books.halt_reason()
-    except StateError as error:
+        halt = _read_all(config)
+    except (StateError, DataError) as error:
         findings.bad("state", f"{error}. {type(error).advice}", error.exit_code)
         return
     for each in (config.state_root, folder):
@@ -96,6 +92,26 @@ def check_state(config: Config, findings: Findings) -> None:
     findings.ok("state", f"{folder} can be written")
     if halt is not None:
         findings.note("state", f"a HALT file forbids sending: {halt or 'no reason given'}")
+
+
+def _read_all(config: Config) -> str | None:
+    """Read everything that a run reads; return what a HALT file says, None without one.
+
+    Raises `StateError` or `DataError` for what a run would refuse.
+    """
+    from rebalancer.store.atomic import Files
+    from rebalancer.store.books import StateFolder
+    from rebalancer.store.candles import CandleStore
+    from rebalancer.wiring import paper_clock
+
+    books = StateFolder(config.state_folder, Files()).for_reading()
+    books.standing()
+    books.last_record()
+    books.entries()
+    books.equity()
+    CandleStore(config.state_folder / "candles", Files()).panel(config.universe.ids)
+    paper_clock(config)
+    return books.halt_reason()
 
 
 def check_secrets(config: Config, findings: Findings) -> None:

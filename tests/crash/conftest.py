@@ -22,6 +22,7 @@ from rebalancer.store.lazy_database import NoDatabase
 from tests.portfolios import FIRST, World, copy_world, make_world, stamp, stock
 
 CHILD = Path(__file__).with_name("child.py")
+ROOT = Path(__file__).parents[2]
 
 MONDAY = FIRST
 EARLY = datetime(2020, 3, 3, 14, 50, tzinfo=UTC)
@@ -76,7 +77,8 @@ def hangman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hangman]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     with process:
         yield Hangman(process, tmp_path_factory.mktemp("hangman"))

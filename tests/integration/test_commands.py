@@ -16,13 +16,27 @@ from typing import Any
 import pytest
 
 from rebalancer import errors
-from rebalancer.cli import main, run
+from rebalancer.cli import changing, main, opened, run
 from rebalancer.errors import EXIT_LADDER, RebalancerError
-from rebalancer.model.records import EntryKind, Outcome
+from rebalancer.hourly import hour
+from rebalancer.model.records import EntryKind, Outcome, RunRecord
 from rebalancer.ports import Desk
+from rebalancer.store.lock import holder_of
+from rebalancer.wiring import desk_for as real_desk_for
+from rebalancer.working.bookkeeping import expected_now
 from rebalancer.working.page import RunPage
 from tests.integration.test_mail import PASSWORD, Mailbox, authority, mail_server
-from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world, stamp, stock
+from tests.portfolios import (
+    FIRST,
+    HOUR,
+    QUIET,
+    World,
+    codes,
+    make_world,
+    stamp,
+    stock,
+    write_portfolio,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SECOND, THIRD, FOURTH, FIFTH = (FIRST + n * HOUR for n in (1, 2, 3, 4))
@@ -80,7 +94,7 @@ def kill(world: World, at: datetime, *, step: int) -> None:
     """Run an hour that is killed when a step begins."""
     desk = world.desk(at)
     with pytest.raises(Killed):
-        run.hour(replace(desk, books=DyingBooks(desk.books, step)), at)
+        hour(replace(desk, books=DyingBooks(desk.books, step)), at)
 
 
 def move(*symbols: str, by: int = 5) -> Callable[[Any], None]:
@@ -111,9 +125,8 @@ def resume(world: World, *words: str) -> int:
 
 def disagreements(world: World) -> set[str]:
     """Return the instruments of which the books expect another quantity than the venue has."""
-    from rebalancer.working.bookkeeping import expected_now
-
-    expected, held = dict(expected_now(world.books())), world.holdings()
+    expected: dict[str, Decimal] = {**expected_now(world.books())}
+    held = world.holdings()
     names = {*expected, *held}
     return {name for name in names if expected.get(name, Decimal(0)) != held.get(name, Decimal(0))}
 
@@ -190,13 +203,9 @@ def test_resume_of_many_breaks_accepts_every_one(world: World) -> None:
 def test_resume_looks_at_the_account_only_when_no_run_is_at_work(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rebalancer.store.lock import holder_of
-
     broken(world, "KO")
     seen = []
-    from rebalancer.cli import changing
-
-    look = changing.look_desk
+    look = opened.look_desk
 
     def looking(*arguments: Any) -> Desk:
         seen.append(holder_of(world.state / "lock"))
@@ -235,12 +244,11 @@ def test_portfolios_that_share_an_account_do_not_run_at_all(
 
 def crash_in_wiring(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Let the making of one portfolio's desk meet a bug."""
-    real = run.desk_for
 
     def desk_for(config: Any, **more: Any) -> Desk:
         if config.name == name:
             raise ZeroDivisionError("a bug of ours")
-        return real(config, **more)
+        return real_desk_for(config, **more)
 
     monkeypatch.setattr(run, "desk_for", desk_for)
 
@@ -370,6 +378,19 @@ def test_a_failure_with_a_record_is_told_by_its_alert_only(world: World) -> None
     assert world.alert(FIRST)
 
 
+def test_a_failure_after_the_record_is_left_to_the_next_runs_alert(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(desk: Desk, slot: datetime) -> RunRecord:
+        hour(desk, slot)
+        raise errors.DeadlineExceeded("the closing took too long")
+
+    monkeypatch.setattr(run, "hour", late)
+    assert main(["run", "--config", str(world.path), "--at", stamp(FIRST)]) == 8
+    assert world.last().outcome is Outcome.FINISHED
+    assert failures(world) == []
+
+
 @pytest.mark.smtp
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 @pytest.mark.filterwarnings("ignore:Session.login_data is deprecated:DeprecationWarning")
@@ -386,18 +407,12 @@ def test_a_state_folder_that_takes_nothing_is_mailed_all_the_same(
             f'sender = "{server.sender}"\nrecipients = ["{server.recipients[0]}"]\n'
             f'cafile = "{who.file}"\n'
         )
-        make_config(world, mail)
+        write_portfolio(world.folder, extra=mail)
         words = ["run", "--config", str(world.path), "--at", stamp(FIRST)]
         assert [main(words) for _ in range(3)] == [9, 9, 9]
     (envelope,) = mailbox.envelopes
     assert b"a run left no record" in envelope.content
     assert world.state.is_file()
-
-
-def make_config(world: World, mail: str) -> None:
-    from tests.portfolios import write_portfolio
-
-    write_portfolio(world.folder, name=world.name, extra=mail)
 
 
 # ------------------------------------------------------------------ --json

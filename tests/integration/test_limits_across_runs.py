@@ -6,9 +6,13 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
+from rebalancer.cli import main
 from rebalancer.model.orders import OrderStatus
 from rebalancer.model.records import Mode, Outcome
 from rebalancer.simulators.faults import Fault, FaultKind
+from tests.integration.test_flags_of_the_venue import GENERATOR
 from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world, stock
 
 SECOND = FIRST + HOUR
@@ -92,3 +96,18 @@ def test_an_account_that_is_not_adopted_has_no_breaks_latched(tmp_path: Path) ->
     assert "not-adopted" in codes(record)
     assert world.standing().latched == ()
     assert world.references() == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["fills.jsonl", "equity.csv", "breakers.json", "candles/bars.npz", "paper/books.json"]
+)
+def test_check_refuses_what_a_run_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "even.py").write_text(GENERATOR, encoding="utf-8")
+    world = make_world(tmp_path, generator='generator = "even.py"', extra=QUIET)
+    world.hour(FIRST)
+    assert main(["check", str(world.path)]) == 0
+    (world.state / name).write_bytes(b"{ no such thing\n{}\n")
+    assert main(["check", str(world.path)]) == 9
+    assert Path(name).name in capsys.readouterr().out
