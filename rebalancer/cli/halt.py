@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from rebalancer.clock import SystemClock
@@ -14,6 +15,7 @@ from rebalancer.errors import StateError, UsageError
 from rebalancer.store.atomic import Files
 
 HALT = "HALT"
+_LINE = re.compile(r"""^\s*(?P<key>name|state)\s*=\s*["'](?P<value>[^"']*)["']""", re.MULTILINE)
 NAME = re.compile(r"[A-Za-z0-9_-]{1,8}")
 
 
@@ -48,17 +50,27 @@ def halt_folder(arguments: Namespace) -> Path:
         return root
     path = Path(arguments.config)
     try:
-        portfolio = tomllib.loads(path.read_text(encoding="utf-8"))["portfolio"]
+        portfolio = _portfolio(path.read_text(encoding="utf-8"))
         root = path.absolute().parent / Path(portfolio.get("state", "state")).expanduser()
         name = "" if arguments.all else str(portfolio["name"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{path} does not tell the state folder ({type(error).__name__}); "
-            "name it: --state FOLDER"
+            f"{path} does not tell the state folder; NOTHING is halted. Name the folder: "
+            "rebalancer halt --state state/NAME"
         ) from error
     if not arguments.all and not NAME.fullmatch(name):
         raise UsageError(f"{path}: portfolio.name {name!r} is no name; name the folder: --state")
     return root / name
+
+
+def _portfolio(text: str) -> Mapping[str, str]:
+    """Return name and state of a configuration, even of one that is not TOML any more."""
+    try:
+        found: Mapping[str, str] = tomllib.loads(text)["portfolio"]
+    except tomllib.TOMLDecodeError:
+        section = text.partition("[portfolio]")[2].partition("\n[")[0]
+        found = {m["key"]: m["value"] for m in _LINE.finditer(section)}
+    return found
 
 
 def _user() -> str:

@@ -125,7 +125,7 @@ def resume(world: World, *words: str) -> int:
 
 def disagreements(world: World) -> set[str]:
     """Return the instruments of which the books expect another quantity than the venue has."""
-    expected: dict[str, Decimal] = {**expected_now(world.books())}
+    expected = {str(name): number for name, number in expected_now(world.books()).items()}
     held = world.holdings()
     names = {*expected, *held}
     return {name for name in names if expected.get(name, Decimal(0)) != held.get(name, Decimal(0))}

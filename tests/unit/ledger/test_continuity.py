@@ -26,6 +26,7 @@ from tests.unit.risk.builders import A, B, C
         ([100, 101, nan], False),
         ([100, inf], False),
         ([0, 100], False),
+        ([-5, -5], False),
         ([100], False),
         ([], False),
     ],
