@@ -102,7 +102,7 @@ def run_hour(config: Config, mode: Mode, at: datetime | None) -> RunRecord | Idl
     trades = mode is not Mode.DRY_RUN
     slot: datetime | None = None
     try:
-        with guarded(config.state_folder, venue, config.account_id, seconds, trades=trades):
+        with guarded(config.state_folder, venue, config.account_key, seconds, trades=trades):
             slot = chosen_slot(config, mode, at)
             if slot is None:
                 return Idle(None, "the calendar has no further session; nothing to do")

@@ -92,7 +92,7 @@ def _tell(config: Config, mode: Mode, error: Exception, now: datetime) -> None:
     from rebalancer.wiring import DRY, post_for
 
     files, dry = Files(), mode is Mode.DRY_RUN
-    beside_lock = account_lock_path(config.account.venue.value, config.account_id)
+    beside_lock = account_lock_path(config.account.venue.value, config.account_key)
     places = (
         config.state_folder / DRY / MARKER if dry else config.state_folder / MARKER,
         # When the state folder takes nothing, the account's locks may lie on another disk.

@@ -159,6 +159,13 @@ class Config:
         return self.account.id or f"PAPER-{self.portfolio.name}"
 
     @property
+    def account_key(self) -> str:
+        """Return what locks the account: its id, and for a simulated one where it lives."""
+        if self.account.venue is not VenueName.SIMULATED:
+            return self.account_id
+        return f"{self.account_id}@{self.state_folder.resolve()}"
+
+    @property
     def universe(self) -> Universe:
         """Return the instruments as columns stand."""
         return Universe(self.instruments)

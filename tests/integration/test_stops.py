@@ -180,7 +180,7 @@ def test_a_run_that_hangs_is_told_by_mail_once_a_day(
 
 def test_two_configurations_of_one_account_do_not_run_at_once(world: World) -> None:
     now = SystemClock().now().timestamp()
-    with account_lock("simulated", "PAPER-demo", now + 600, now):
+    with account_lock("simulated", world.config().account_key, now + 600, now):
         assert run(world, FIRST) == 6
     assert world.mails() == []
 
