@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from rebalancer.errors import OutcomeUnknown
+from rebalancer.errors import OutcomeUnknown, RebalancerError
 from rebalancer.execution import (
     CancelRequest,
     Done,
@@ -117,12 +117,17 @@ class Shift:
         now = self.venue.now()
         self.page.intend(orders)
         self.states |= {order.reference: start(order, now) for order in orders}
-        for order in orders:
-            if self._may_send():
-                self._take(self.hands.submit([order.place(now)]))
-                self.page.sent([order.reference])
-            else:
+        for place, order in enumerate(orders):
+            if not self._may_send():
                 self._take([_not_sent(order, now)])
+                continue
+            try:
+                self._take(self.hands.submit([order.place(now)]))
+            except RebalancerError:
+                # What stands behind the broken one never left: nobody has to look for it.
+                self._take([_not_sent(later, now) for later in orders[place + 1 :]])
+                raise
+            self.page.sent([order.reference])
 
     def make_moves(self) -> None:
         """Re-price or cancel the orders whose time for it has come."""
@@ -238,5 +243,5 @@ def _not_sent(order: ApprovedOrder, at: datetime) -> WorkingOrder:
         limit=order.intent.limit,
         status=OrderStatus.NOT_SENT,
         at=at,
-        message="it was halted before this order went out",
+        message="the run stopped before this order went out",
     )

@@ -188,11 +188,16 @@ def test_no_float_at_the_doors() -> None:
     assert floats - DOOR_FLOATS == set()
 
 
-@pytest.mark.parametrize("room", [room for room in PURE_ROOMS if room not in QUIET_ROOMS])
+@pytest.mark.parametrize(
+    "room",
+    [
+        room
+        for room in PURE_ROOMS
+        if room not in QUIET_ROOMS and (PACKAGE / room / "__init__.py").exists()
+    ],
+)
 def test_pure_rooms_list_their_names(room: str) -> None:
     path = PACKAGE / room / "__init__.py"
-    if not path.exists():
-        pytest.skip("a single file, or not built yet")
     lists = [
         node
         for node in tree(path).body

@@ -24,6 +24,7 @@ Where they come from, and when they were read (every one can be overridden by it
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
@@ -58,7 +59,7 @@ class BinanceFees:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _IbFees:
+class _IbFees(ABC):
     """What both plans of Interactive Brokers share; amounts in USD unless said otherwise."""
 
     minimum: Decimal
@@ -100,9 +101,9 @@ class _IbFees:
             maker_rate=self.other_rate, taker_rate=self.other_rate, minimum=self.other_minimum
         )
 
+    @abstractmethod
     def us_stock(self) -> FeeLine:
         """Return the price list of US stocks and ETFs."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
