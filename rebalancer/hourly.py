@@ -11,7 +11,7 @@ from rebalancer.working.books import check_books
 from rebalancer.working.cancel import cancel_own_orders
 from rebalancer.working.closing import commit, log_trades, send_alert, send_daily, snapshot
 from rebalancer.working.decide import check_margin, gate, make_plan
-from rebalancer.working.opening import connect, open_page
+from rebalancer.working.opening import connect, learn_rules, open_page
 from rebalancer.working.recover import recover
 from rebalancer.working.refresh import refresh_bars
 from rebalancer.working.work import work
@@ -20,7 +20,7 @@ from rebalancer.working.work import work
 def hour(desk: Desk, slot: datetime) -> RunRecord:
     """Carry the account from where it is to where its owner's signals want it."""
     with open_page(desk, slot) as page, connect(desk, page) as venue:  # 1 connect
-        hands = desk.hands(venue)
+        hands, desk = desk.hands(venue), learn_rules(desk, venue, page)
         recover(desk, venue, page)  # what earlier runs left unfinished
         page.step(Step.CANCEL)  # 2 cancel open orders
         others = page.keep(cancel_own_orders(desk, venue, hands, page))

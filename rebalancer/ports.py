@@ -63,6 +63,13 @@ class Venue(Protocol):
     def skew_seconds(self) -> float:
         """Return how far the venue's time was from this machine's when last measured."""
 
+    def listed(self, instruments: Sequence[Instrument]) -> tuple[Instrument, ...]:
+        """Return the instruments, in their order, with the rules the venue has for them now.
+
+        One that the venue does not know, or knows several of, comes back as it was and is
+        flagged on the run's page.
+        """
+
     def account(self) -> AccountSnapshot:
         """Return a complete snapshot of the account."""
 

@@ -129,6 +129,10 @@ class PaperVenue:
         fault = self.exchange.faults.strikes(FaultKind.CLOCK_SKEW)
         return (fault.seconds or _SKEW_SECONDS) if fault else 0.0
 
+    def listed(self, instruments: Sequence[Instrument]) -> tuple[Instrument, ...]:
+        """Return the instruments as configured: those are the rules of this venue."""
+        return tuple(instruments)
+
     def account(self) -> AccountSnapshot:
         """Return the account, valued at the middle of the market (the last close when closed)."""
         self._read("account", FaultKind.BLIND_ACCOUNT, FaultKind.BLIND_POSITIONS)

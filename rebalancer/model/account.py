@@ -36,8 +36,9 @@ class AccountSnapshot:
     `net_liquidation` and `gross_position_value` are in `rates.base`; `cash` maps a currency
     to its balance (negative = borrowed); `settled_cash` is what a cash account may spend
     (None: the venue does not tell them apart). `buying_power` and `excess_liquidity` are in
-    base currency, None where the venue gives none. `positions` is complete: an instrument
-    that is not in it is held at zero.
+    base currency, None where the venue gives none. `day_trades_remaining` is how many more
+    round trips within a session the venue allows (None: it sets no limit, or does not say).
+    `positions` is complete: an instrument that is not in it is held at zero.
     """
 
     account: str
@@ -53,6 +54,7 @@ class AccountSnapshot:
     excess_liquidity: Decimal | None = None
     initial_margin: Decimal | None = None
     maintenance_margin: Decimal | None = None
+    day_trades_remaining: int | None = None
 
     def quantity(self, instrument: InstrumentId) -> Decimal:
         """Return the signed holding; zero when the complete list does not have it."""

@@ -15,7 +15,7 @@ from rebalancer.risk.breakers import (
 from rebalancer.risk.clearing import ALL, ClearingRule, clear, clearing_rules
 from rebalancer.risk.gates import GATES, apply_gates
 from rebalancer.risk.joint import JOINT_GATES
-from rebalancer.risk.margin import check_margin
+from rebalancer.risk.margin import check_margin, critical
 from rebalancer.risk.parameters import Limits
 from rebalancer.risk.release import Funding, Release, SentOrder, funding_of, release
 from rebalancer.risk.terms import Gate, GateInput, Verdicts
@@ -41,6 +41,7 @@ __all__ = [
     "check_margin",
     "clear",
     "clearing_rules",
+    "critical",
     "evaluate_breakers",
     "funding_of",
     "latch_key",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from rebalancer.model.account import AccountSnapshot
@@ -16,6 +17,18 @@ from rebalancer.risk.terms import Verdicts, submit_flag
 from rebalancer.risk.words import money
 
 
+def critical(approved: Sequence[ApprovedOrder], limits: Limits) -> tuple[ApprovedOrder, ...]:
+    """Return the orders about which the venue is asked, in the order in which they are sent.
+
+    Those that may make a position larger, the `margin_previews` largest of them: a question
+    takes its time at the venue, and the small ones are bounded by the answers on the large.
+    """
+    opening = [order for order in approved if not order.reduce_only]
+    largest = sorted(opening, key=lambda order: (-order.intent.notional, order.reference))
+    chosen = {order.reference for order in largest[: limits.margin_previews]}
+    return tuple(order for order in approved if order.reference in chosen)
+
+
 def check_margin(
     approved: Sequence[ApprovedOrder],
     previews: Mapping[str, MarginPreview],
@@ -25,28 +38,35 @@ def check_margin(
 ) -> Verdicts:
     """Return which approved orders the venue's margin allows; no answer is a no.
 
-    `previews` by order reference. An order must leave the cushion (`margin_cushion` x net
-    liquidation) between equity and initial margin, by itself and with the orders before it:
-    their increases of initial margin add up, which is an upper bound. Reductions need an
-    answer and nothing more. A preview that was not asked (dry run) passes, with one note for
-    the run and our own estimate in it. `sleeves`: a neutral one trades all or nothing.
+    `previews` by order reference, of the `critical` orders. An order must leave the cushion
+    (`margin_cushion` x net liquidation) between equity and initial margin, by itself and with
+    the orders before it: their increases of initial margin add up, which is an upper bound.
+    An opening order that was not asked about counts the larger of `margin_rate` and the
+    highest rate that was answered, times its notional. Reductions need no answer. A preview
+    that was not asked (dry run) passes, with one note for the run and our own estimate in
+    it. `sleeves`: a neutral one trades all or nothing.
     """
+    asked = {order.reference for order in critical(approved, limits)}
+    bound = _bound(approved, previews, account, limits)
     refused: dict[str, str] = {}
     unasked: list[ApprovedOrder] = []
     added = Decimal(0)
     for order in approved:
         preview = previews.get(order.reference)
+        if order.reduce_only:
+            continue
         if preview is not None and not preview.asked:
             unasked.append(order)
             continue
+        if order.reference not in asked:
+            preview = bound.preview(order)
+            if preview is None:
+                unasked.append(order)
+                continue
         reason = _no_answer(preview)
         if reason is None and preview is not None:
-            before = account.initial_margin
-            change = Decimal(0)
-            if before is not None and preview.initial_margin_after is not None:
-                change = max(preview.initial_margin_after - before, Decimal(0))
-            if not order.reduce_only:
-                reason = _too_much(preview, added, account, limits)
+            change = _change(preview, account)
+            reason = _too_much(preview, added, account, limits)
             added += change  # a refused one keeps its place in the queue
         if reason is not None:
             refused[order.reference] = reason
@@ -63,6 +83,57 @@ def check_margin(
         ),
         flags=flags,
     )
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """What is assumed of an opening order that is too small to be asked about.
+
+    `rate` is margin for one unit of notional; `margin` the account's initial margin now and
+    `equity` the least equity that was answered, None where nothing was; `dry` says that the
+    venue is not asked at all in this run.
+    """
+
+    rate: Decimal
+    margin: Decimal | None
+    equity: Decimal | None
+    dry: bool
+
+    def preview(self, order: ApprovedOrder) -> MarginPreview | None:
+        """Return the answer that the venue would give at worst, None in a dry run."""
+        if self.dry:
+            return None
+        if self.margin is None or self.equity is None:
+            return MarginPreview(asked=True, message="nor was there one on the larger orders")
+        after = self.margin + self.rate * Decimal(str(order.intent.notional))
+        return MarginPreview(True, after, self.equity)
+
+
+def _bound(
+    approved: Sequence[ApprovedOrder],
+    previews: Mapping[str, MarginPreview],
+    account: AccountSnapshot,
+    limits: Limits,
+) -> _Bound:
+    rates, equities, before = [limits.margin_rate], [], account.initial_margin
+    for order in critical(approved, limits):
+        preview, notional = previews.get(order.reference), Decimal(str(order.intent.notional))
+        if preview is None or not preview.asked or _no_answer(preview) is not None:
+            continue
+        if preview.equity_with_loan_after is not None:
+            equities.append(preview.equity_with_loan_after)
+        if notional > 0:
+            rates.append(_change(preview, account) / notional)
+    dry = bool(previews) and not any(preview.asked for preview in previews.values())
+    return _Bound(max(rates), before, min(equities, default=None), dry)
+
+
+def _change(preview: MarginPreview, account: AccountSnapshot) -> Decimal:
+    """Return by how much an order makes the initial margin larger, not negative."""
+    before, after = account.initial_margin, preview.initial_margin_after
+    if before is None or after is None:
+        return Decimal(0)
+    return max(after - before, Decimal(0))
 
 
 def _no_answer(preview: MarginPreview | None) -> str | None:

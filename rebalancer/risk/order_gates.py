@@ -117,16 +117,24 @@ def small_part_of_volume(candidate: Candidate, given: GateInput) -> str | None:
 
 
 def no_day_trade(candidate: Candidate, given: GateInput) -> str | None:
-    """Refuse to undo a trade of the same session on too small an account."""
+    """Refuse to undo a trade of the same session on too small an account.
+
+    Too small is what `pattern_day_trader_equity` says, and what the venue says when no day
+    trade remains.
+    """
     least, value = given.limits.pattern_day_trader_equity, given.account.net_liquidation
     instrument = candidate.instrument
-    if value >= least or instrument is None or instrument.kind is not Kind.STOCK:
+    none_left = given.account.day_trades_remaining == 0
+    small = value < least or none_left
+    if not small or instrument is None or instrument.kind is not Kind.STOCK:
         return None
     opposite = given.sold if candidate.intent.quantity > 0 else given.bought
     if instrument.id not in opposite:
         return None
     base = given.account.rates.base
     word = "sold" if candidate.intent.quantity > 0 else "bought"
+    if none_left:
+        return f"it was {word} in this session: a day trade, and the venue allows no more of them"
     return (
         f"it was {word} in this session: a day trade on {money(value, base)}; "
         f"at least {money(Decimal(least), base)} is needed"

@@ -43,6 +43,8 @@ class Limits:
     max_spread_bps: Annotated[Decimal, Gt(0)] = Decimal(200)
     price_collar: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.15")
     margin_cushion: Annotated[Decimal, Ge(0), Le(1)] = Decimal("0.10")
+    margin_previews: Annotated[int, Ge(1), Le(100)] = 5
+    """About how many orders, the largest, the venue is asked what they would do to the margin."""
     pattern_day_trader_equity: Annotated[Decimal, Ge(0)] = Decimal(0)
     order_window_after_open_minutes: Annotated[float, Ge(0)] = 15.0
     order_window_before_close_minutes: Annotated[float, Ge(0)] = 5.0

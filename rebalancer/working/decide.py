@@ -17,7 +17,7 @@ from rebalancer.model.records import EntryKind, Standing
 from rebalancer.planning import plan_rebalance
 from rebalancer.planning.parameters import Funding
 from rebalancer.ports import Desk, Hands, SignalsRead, Venue
-from rebalancer.risk import GateInput, Verdicts, apply_gates
+from rebalancer.risk import GateInput, Verdicts, apply_gates, critical
 from rebalancer.risk import check_margin as judge_margin
 from rebalancer.working.bookkeeping import intents_in, slot_of
 from rebalancer.working.page import RunPage
@@ -109,9 +109,13 @@ def gate(
 def check_margin(
     desk: Desk, venue: Venue, hands: Hands, gated: Verdicts, account: AccountSnapshot, page: RunPage
 ) -> Verdicts:
-    """Return what is left after the venue was asked what the orders would do to the margin."""
+    """Return what is left after the venue was asked what the orders would do to the margin.
+
+    Asked about are the largest orders that open something; the others are bounded by them.
+    """
     now = venue.now()
-    previews = {order.reference: hands.preview(order.place(now)) for order in gated.approved}
+    asked = critical(gated.approved, desk.limits)
+    previews = {order.reference: hands.preview(order.place(now)) for order in asked}
     verdicts = judge_margin(gated.approved, previews, account, desk.limits, desk.sleeves)
     page.decided(replace(verdicts, refused=(*gated.refused, *verdicts.refused)))
     return verdicts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from rebalancer.errors import (
@@ -16,6 +17,7 @@ from rebalancer.errors import (
 )
 from rebalancer.model.flags import Step
 from rebalancer.model.records import Mode
+from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.closing import close_after_failure
 from rebalancer.working.page import RunPage
@@ -55,6 +57,17 @@ def connect(desk: Desk, page: RunPage) -> Iterator[Venue]:
     page.step(Step.CONNECT)
     with desk.broker.connect(page) as venue:
         yield venue
+
+
+def learn_rules(desk: Desk, venue: Venue, page: RunPage) -> Desk:
+    """Return the desk with the rules that the venue has for its instruments today.
+
+    Ticks and lots are the venue's to say; what the owner configured stands where it says
+    nothing. What the venue does not know at all is held by its flag.
+    """
+    listed = venue.listed(desk.universe.instruments)
+    page.desk = replace(desk, universe=Universe(listed))
+    return page.desk
 
 
 _CODES: tuple[tuple[type[Exception], str], ...] = (

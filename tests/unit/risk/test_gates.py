@@ -398,6 +398,17 @@ def test_a_small_account_undoes_no_trade_of_the_same_session() -> None:
     assert judged(sale, account=account, limits=rich, bought=frozenset({A})).approved
 
 
+def test_a_venue_that_allows_no_more_day_trades_is_believed() -> None:
+    account = an_account(a_position(A, "100"), cash={"USD": "90000"}, day_trades_remaining=0)
+    sale = an_intent(A, "-10")
+    gate, reason = refusal(judged(sale, account=account, bought=frozenset({A})))
+    assert gate == "day-trade"
+    assert "allows no more" in reason
+    assert judged(sale, account=account).approved
+    one_left = replace(account, day_trades_remaining=1)
+    assert judged(sale, account=one_left, bought=frozenset({A})).approved
+
+
 def test_a_neutral_sleeve_trades_all_or_nothing() -> None:
     pair = Sleeve("pair", (A, B), Decimal(1), neutral=True)
     account = an_account(a_position(A, "100"), cash={"USD": "90000"})
