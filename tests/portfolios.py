@@ -61,6 +61,7 @@ def write_portfolio(
         "generator": "",
         "risk": "",
         "paper": "",
+        "transport": "engine",
     } | top
     text = f"""
 [portfolio]
@@ -87,6 +88,7 @@ allow_unknown_volume = true
 {values["risk"]}
 
 [paper]
+transport = "{values["transport"]}"
 recording = "us_equities"
 seed = 7
 start = "2020-03-02T14:30:00Z"

@@ -81,9 +81,19 @@ def _going_on(
 
 
 def chosen_mode(config: Config, *, dry: bool, paper: bool) -> Mode:
-    """Return how to run; the command line may only make a run more careful."""
+    """Return how to run; the command line may only make a run more careful.
+
+    Raises `UsageError` for `--paper` with a real account: its books must not be mixed with
+    those of made-up money.
+    """
     if dry:
         return Mode.DRY_RUN
+    if paper and config.account.real_money:
+        raise UsageError(
+            f"--paper: {config.path.name} is about the live account {config.account_id}; give "
+            'paper money a file of its own (portfolio.name, venue = "simulated"), or see what '
+            "a run would do with --dry-run"
+        )
     return Mode.PAPER if paper else config.portfolio.mode
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from rebalancer.config.sections import VenueName
+from rebalancer.config.sections import IB_PAPER, VenueName
 from rebalancer.config.values import Problems, nearest
 from rebalancer.errors import DataError
 from rebalancer.model.fees import FEE_SCHEDULES, fee_schedule
@@ -22,7 +22,6 @@ _SLEEVE = re.compile(r"[a-z0-9_]{1,24}")
 _CURRENCY = re.compile(r"[A-Z0-9]{2,8}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
-_IB_PAPER = ("DU", "DF")
 _DATABASES = ("sqlite", "postgresql", "postgresql+psycopg2")
 
 Section = Mapping[str, Any]
@@ -81,12 +80,12 @@ def _account(section: Section, mode: Mode | None, problems: Problems) -> None:
     venue, account = section.get("venue"), section.get("id", "")
     if account and not _ACCOUNT.fullmatch(account):
         problems.add("account.id", account, "must be letters, digits, _ or -, at most 32")
-    if venue in (VenueName.IB, VenueName.BINANCE):
+    if venue is VenueName.BINANCE:
         problems.add(
-            "account.venue", venue.value, "comes with a later version", "for now: simulated"
+            "account.venue", venue.value, "comes with a later version", "for now: simulated | ib"
         )
-        if not account:
-            problems.add("account.id", None, f"missing for venue {venue.value}")
+    if venue in (VenueName.IB, VenueName.BINANCE) and not account:
+        problems.add("account.id", None, f"missing for venue {venue.value}")
     if venue is VenueName.IB:
         _ib(section, mode, account, problems)
     low, high = section.get("net_liquidation_min"), section.get("net_liquidation_max")
@@ -104,7 +103,7 @@ def _account(section: Section, mode: Mode | None, problems: Problems) -> None:
 def _ib(section: Section, mode: Mode | None, account: str, problems: Problems) -> None:
     if section.get("client_id", 0) is None:
         problems.add("account.client_id", None, "missing for venue ib", "a number of its own")
-    paper = account.upper().startswith(_IB_PAPER)
+    paper = account.upper().startswith(IB_PAPER)
     if paper and mode is Mode.LIVE:
         problems.add("account.id", account, "is a paper account; mode = live is not for it")
     if account and not paper and mode is Mode.PAPER:

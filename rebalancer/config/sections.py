@@ -30,6 +30,9 @@ class VenueName(StrEnum):
     BINANCE = "binance"
 
 
+IB_PAPER = ("DU", "DF")
+
+
 class CancelScope(StrEnum):
     """Whose open orders step 2 cancels: those with our references, or everybody's."""
 
@@ -76,6 +79,18 @@ class AccountSettings:
     net_liquidation_min: Annotated[Decimal, Gt(0)] | None = None
     net_liquidation_max: Annotated[Decimal, Gt(0)] | None = None
     cancel_scope: CancelScope = CancelScope.OWN
+
+    @property
+    def real_money(self) -> bool:
+        """Return whether orders in this account could cost real money.
+
+        The paper accounts of Interactive Brokers begin with DU or DF; whatever is not known
+        to be one is taken for real.
+        """
+        if self.venue is VenueName.SIMULATED:
+            return False
+        paper = self.venue is VenueName.IB and self.id.upper().startswith(IB_PAPER)
+        return not paper
 
 
 @dataclass(frozen=True)

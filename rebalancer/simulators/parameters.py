@@ -6,9 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
+
+
+class Transport(StrEnum):
+    """How a paper run reaches the simulated venue.
+
+    SOCKET: the venue's real client library, over a loopback socket, to a gateway in a process
+    of its own. MEMORY: the same client and gateway in one process, on a virtual clock. ENGINE:
+    no client library and no protocol, the engine alone; the fastest.
+    """
+
+    SOCKET = "socket"
+    MEMORY = "memory"
+    ENGINE = "engine"
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class PaperSettings:
     may not be used again (Binance); otherwise doubles are accepted and counted (IB).
     """
 
+    transport: Transport = Transport.SOCKET
     recording: str = "us_equities"
     seed: Annotated[int, Ge(0)] = 1
     start: datetime = datetime(2020, 3, 2, 14, 30, tzinfo=UTC)
