@@ -27,7 +27,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --p
 GONE := $(if $(shell test -x $(BIN)/python && echo here),,gone)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check format bench lock clean gone
+.PHONY: help demo test test-pythons test-ib-async strangers check format bench lock clean gone
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,12 @@ test-pythons: ## Run the test suite on every supported Python of this machine
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed on Python:$$failed" >&2; exit 1; fi
 
+test-ib-async: $(DEV_READY) ## Run the tests of what speaks to IB with ib_async in place of ib_insync
+	@$(BIN)/python tests/foreign suite $(ARGS)
+
+strangers: $(DEV_READY) ## Run foreign IB clients against the simulated gateway (ARGS=--all: the Node one too)
+	@$(BIN)/python tests/foreign $(ARGS)
+
 check: $(DEV_READY) ## Check format, style, types and import rules
 	@$(BIN)/ruff format --quiet --check $(SOURCES) || { echo "Try: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet $(SOURCES)
@@ -73,7 +79,7 @@ lock: $(DEV_READY) ## Renew the locks from pyproject.toml (needs a network; ARGS
 		--output-file requirements-dev.lock
 
 clean: ## Remove environments and caches (never state/)
-	rm -rf .venv .venv-3.* build dist *.egg-info mutants
+	rm -rf .venv .venv-strangers .venv-3.* build dist *.egg-info mutants
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -28,7 +28,7 @@ from rebalancer.model.orders import (
     VenueEvent,
     WorkingOrder,
 )
-from rebalancer.model.panel import Panel
+from rebalancer.model.panel import Histories, Panel
 from rebalancer.model.records import (
     Entry,
     EquityPoint,
@@ -40,7 +40,7 @@ from rebalancer.model.records import (
 )
 from rebalancer.model.sessions import SessionTable
 from rebalancer.model.signals import Signal
-from rebalancer.model.universe import Sleeve, Universe
+from rebalancer.model.universe import BarSize, Sleeve, Universe
 from rebalancer.planning.parameters import PlanParameters
 from rebalancer.risk.parameters import Limits
 
@@ -88,8 +88,17 @@ class Venue(Protocol):
     def market(self, instruments: Sequence[Instrument]) -> MarketSnapshot:
         """Return quotes; an instrument without one is missing from the snapshot."""
 
-    def bars(self, instruments: Sequence[Instrument], since: datetime | None) -> Panel:
-        """Return closes of completed daily bars that closed after `since` (None: all it has)."""
+    def bars(
+        self,
+        instruments: Sequence[Instrument],
+        since: datetime | None,
+        size: BarSize = BarSize.DAY,
+    ) -> Panel:
+        """Return closes of completed bars that closed after `since` (None: all it has).
+
+        A venue may adjust its whole past after a split or a dividend: what it says today of a
+        bar need not be what it said yesterday.
+        """
 
     def wait(self, until: datetime) -> tuple[VenueEvent, ...]:
         """Let time pass until `until` at most, or until something happens; return what did.
@@ -224,9 +233,12 @@ class Generators(Protocol):
     """The owner's strategies, run apart."""
 
     def write(
-        self, sleeves: Sequence[Sleeve], panel: Panel, now: datetime
+        self, sleeves: Sequence[Sleeve], panel: Panel | Histories, now: datetime
     ) -> tuple[ErrorFlag, ...]:
-        """Run every generator, write its signal file; a failure flags its own sleeve only."""
+        """Run every generator, write its signal file; a failure flags its own sleeve only.
+
+        With `Histories` each is given bars of the size that its sleeve asks for.
+        """
 
 
 class Inbox(Protocol):
@@ -252,6 +264,9 @@ class Candles(Protocol):
 
     def add(self, panel: Panel) -> None:
         """Add bars; a bar that is there already must agree, else `DataError`."""
+
+    def replace(self, panel: Panel) -> None:
+        """Put the panel's bars in the place of all that is stored of its instruments."""
 
 
 class Post(Protocol):
@@ -296,6 +311,8 @@ class Desk:
     cancel_all: bool = False
     session_mails: tuple[str, ...] = ("start", "middle", "end")
     commit_after_close_minutes: float = 20.0
+    hourly_candles: Candles | None = None
+    """The store of hourly bars; None where no sleeve may ask for them."""
     late: Callable[[], bool] = lambda: False
     """Whether the run's time is over (monotonic); nothing is sent after it."""
     host: Mapping[str, Any] = field(default_factory=dict)

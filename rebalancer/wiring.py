@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from rebalancer import __version__
 from rebalancer.brokers.dry import DryHands
-from rebalancer.brokers.paper import PaperBroker, PaperHands
+from rebalancer.brokers.paper import PaperBroker, PaperHands, PaperVenue
 from rebalancer.calendars import session_table
 from rebalancer.clock import SystemClock
-from rebalancer.config import Config
+from rebalancer.config import Config, VenueName
 from rebalancer.generators.run import ChildGenerators
 from rebalancer.ledger import trade_records
 from rebalancer.model.fees import fee_schedule
@@ -23,15 +24,23 @@ from rebalancer.model.records import Mode
 from rebalancer.model.secret import Secret
 from rebalancer.model.sessions import SessionTable
 from rebalancer.notify.files import FilePost
-from rebalancer.ports import Database, Desk, Hands, Inbox, Post, Venue
+from rebalancer.ports import Broker, Database, Desk, Hands, Inbox, Post, Venue
 from rebalancer.simulators.books import saved_clock
+from rebalancer.simulators.parameters import Transport
 from rebalancer.store.atomic import Files
 from rebalancer.store.books import StateFolder
-from rebalancer.store.candles import CandleStore
+from rebalancer.store.candles import HOURLY, NAME, CandleStore
 from rebalancer.store.inbox import SignalFolder, SplitInbox
 from rebalancer.store.lazy_database import LazyDatabase, NoDatabase
 
+if TYPE_CHECKING:
+    from rebalancer.brokers.ib.broker import IbBroker
+    from rebalancer.brokers.ib.parameters import IbSettings
+    from rebalancer.simulators.ib_gateway.spec import GatewaySpec
+
 DRY = "dry"
+_LIVE_PORT, _PAPER_PORT = 4001, 4002
+"""Where IB Gateway listens unless it is told otherwise."""
 
 
 def books_for(config: Config, mode: Mode, files: Files | None = None) -> StateFolder:
@@ -84,12 +93,11 @@ def desk_for(
         working=config.execution,
         fees=fee_schedule(config.fees.schedule, **config.fees.prices),
         sessions=sessions,
-        broker=paper_broker(config, sessions, files, dry=dry),
+        broker=broker_for(config, sessions, files, dry=dry),
         hands=_dry_hands if dry else _hands,
         books=books,
-        candles=CandleStore(
-            written / "candles", files, base=CandleStore(state / "candles", files) if dry else None
-        ),
+        candles=_candles(state, written, files),
+        hourly_candles=_candles(state, written, files, HOURLY),
         generators=ChildGenerators(written / "signals", config.folder, files),
         inbox=_inbox(config, written, files, dry=dry),
         post=post_for(config, files, dry=dry),
@@ -103,10 +111,127 @@ def desk_for(
     )
 
 
+def _candles(state: Path, written: Path, files: Files, name: str = NAME) -> CandleStore:
+    """Return a store of bars; that of a dry run reads the real one and writes apart."""
+    base = None if written == state else CandleStore(state / "candles", files, name=name)
+    return CandleStore(written / "candles", files, base=base, name=name)
+
+
+def broker_for(
+    config: Config, sessions: SessionTable, files: Files, *, dry: bool = False
+) -> Broker:
+    """Return the way to the account's venue; a dry run's only reads."""
+    if config.account.venue is VenueName.IB:
+        return ib_broker(config, sessions, files, dry=dry)
+    if transport_of(config) is Transport.ENGINE:
+        return paper_broker(config, sessions, files, dry=dry)
+    return ib_paper_broker(config, sessions, files, dry=dry)
+
+
+def transport_of(config: Config) -> Transport:
+    """Return how the simulated venue is reached; what is not at IB has no gateway yet."""
+    if any(instrument.venue != "IB" for instrument in config.instruments):
+        return Transport.ENGINE
+    return config.paper.transport
+
+
+def ib_broker(
+    config: Config, sessions: SessionTable, files: Files, *, dry: bool = False
+) -> IbBroker:
+    """Return the way to an account at Interactive Brokers, through its gateway."""
+    from rebalancer.brokers.ib.broker import IbBroker
+    from rebalancer.brokers.ib.passage import at_gateway
+
+    real = config.account.real_money
+    settings = _ib_settings(config)
+    port = settings.port or (_LIVE_PORT if real else _PAPER_PORT)
+    return IbBroker(
+        settings=settings,
+        account=config.account_id,
+        base=config.portfolio.base_currency,
+        universe=config.universe,
+        sessions=sessions,
+        folder=config.state_folder / "ib",
+        files=files,
+        passage=at_gateway(settings.host, port),
+        real_money=real,
+        read_only=dry,
+        owners_folder=config.folder,
+    )
+
+
+def ib_paper_broker(
+    config: Config, sessions: SessionTable, files: Files, *, dry: bool = False
+) -> IbBroker:
+    """Return the way to the simulated venue through the real client and a simulated gateway.
+
+    The gateway is a process of its own behind a loopback socket, or in memory: both live in
+    the account's paper folder and end with the run.
+    """
+    from rebalancer.brokers.ib.broker import IbBroker
+    from rebalancer.brokers.ib.passage import at_simulator
+    from rebalancer.simulators.ib_gateway.control import Control
+
+    spec = ib_gateway_spec(config, sessions, dry=dry)
+
+    def start() -> Control:
+        if config.paper.transport is Transport.MEMORY:
+            from rebalancer.simulators.ib_gateway.memory import LocalGateway
+
+            return LocalGateway(spec, files)
+        from rebalancer.simulators.ib_gateway.launch import ChildGateway
+
+        return ChildGateway(spec)
+
+    return IbBroker(
+        settings=_ib_settings(config),
+        account=config.account_id,
+        base=config.portfolio.base_currency,
+        universe=config.universe,
+        sessions=sessions,
+        folder=(config.state_folder / DRY if dry else config.state_folder) / "ib",
+        files=files,
+        passage=at_simulator(start),
+        read_only=dry,
+        owners_folder=config.folder,
+    )
+
+
+def ib_gateway_spec(config: Config, sessions: SessionTable, *, dry: bool = False) -> GatewaySpec:
+    """Return what the simulated gateway of a portfolio is made of; a dry run's keeps nothing."""
+    from rebalancer.simulators.ib_gateway.spec import GatewaySpec
+
+    return GatewaySpec(
+        account=config.account_id,
+        base=config.portfolio.base_currency,
+        folder=str((config.state_folder / "paper").absolute()),
+        instruments=config.instruments,
+        settings=config.paper,
+        fee_schedule=config.fees.schedule,
+        fee_prices=config.fees.prices,
+        calendar=sessions.calendar,
+        sessions=sessions.sessions,
+        keep=not dry,
+    )
+
+
+def _ib_settings(config: Config) -> IbSettings:
+    """Return what a connection to a gateway is made with."""
+    from rebalancer.brokers.ib.parameters import IbSettings
+
+    longest = max((sleeve.history_bars for sleeve in config.sleeves), default=0)
+    return IbSettings(
+        **asdict(config.ib),
+        client_id=config.account.client_id or 1,
+        market_data_type=3 if config.risk.allow_delayed_quotes else 1,
+        history_bars=longest + 10,
+    )
+
+
 def paper_broker(
     config: Config, sessions: SessionTable, files: Files, *, dry: bool = False
 ) -> PaperBroker:
-    """Return the way to the simulated venue, the only one until the live adapters come."""
+    """Return the way to the simulated venue's engine, without a protocol in between."""
     return PaperBroker(
         folder=config.state_folder / "paper",
         account=config.account_id,
@@ -121,7 +246,11 @@ def paper_broker(
 
 
 def _hands(venue: Venue) -> Hands:
-    return PaperHands(venue)
+    if isinstance(venue, PaperVenue):
+        return PaperHands(venue)
+    from rebalancer.brokers.ib.hands import IbHands
+
+    return IbHands(venue)
 
 
 def _dry_hands(venue: Venue) -> Hands:

@@ -17,9 +17,9 @@ from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.market import MarketSnapshot, Quote
 from rebalancer.model.money import FxRate, FxRates
 from rebalancer.model.orders import Fill, MarginPreview, Place, Replace, VenueEvent, WorkingOrder
-from rebalancer.model.panel import Panel
+from rebalancer.model.panel import Panel, empty_panel
 from rebalancer.model.sessions import SessionTable
-from rebalancer.model.universe import Universe
+from rebalancer.model.universe import BarSize, Universe
 from rebalancer.ports import Page, Venue
 from rebalancer.simulators.account import known_instruments, new_account
 from rebalancer.simulators.books import Execution, FilesLike, Order, open_books
@@ -186,9 +186,16 @@ class PaperVenue:
                 quotes[instrument.id] = spoilt
         return MarketSnapshot(self.now(), quotes)
 
-    def bars(self, instruments: Sequence[Instrument], since: datetime | None) -> Panel:
-        """Return the recorded closes of sessions that are over."""
+    def bars(
+        self,
+        instruments: Sequence[Instrument],
+        since: datetime | None,
+        size: BarSize = BarSize.DAY,
+    ) -> Panel:
+        """Return the recorded closes of sessions that are over; there are no hourly ones."""
         self._read("bars")
+        if size is not BarSize.DAY:
+            return empty_panel([each.id for each in instruments])
         return self.exchange.market.bars(instruments, since, self.now())
 
     def wait(self, until: datetime) -> tuple[VenueEvent, ...]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import indent
 
+from rebalancer.cli import bars_words, simulate_words
+
 DEFAULT_CONFIG = "portfolio.toml"
 DEFAULT_COMMAND = "run"
 CODES = """\
@@ -364,6 +366,14 @@ COMMANDS: tuple[Command, ...] = (
         rebalancer demo
         """,
         _demo,
+    ),
+    Command("bars", bars_words.LINE, bars_words.TEXT, bars_words.EXAMPLES, bars_words.options),
+    Command(
+        "simulate",
+        simulate_words.LINE,
+        simulate_words.TEXT,
+        simulate_words.EXAMPLES,
+        simulate_words.options,
     ),
     Command(
         "version",

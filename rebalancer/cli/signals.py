@@ -60,7 +60,7 @@ def _history(desk: Desk, sleeve: Sleeve, now: datetime) -> Panel:
     """Return the closes that were known at `now`."""
     instruments = [desk.universe[name] for name in sleeve.universe]
     with desk.broker.connect(LookPage(now)) as venue:
-        return venue.bars(instruments, None).select(sleeve.universe).up_to(now)
+        return venue.bars(instruments, None, sleeve.bars).select(sleeve.universe).up_to(now)
 
 
 def _show(sleeve: Sleeve, answer: TargetWeights, now: datetime, bars: int) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 from rebalancer.config.sections import IB_PAPER, VenueName
 from rebalancer.config.values import Problems, nearest
@@ -46,6 +47,7 @@ def cross_check(
     _limits(values["planning"], values["risk"], problems)
     _fees(values["fees"], problems)
     _paper(values["paper"], problems)
+    _gateway(values["ib"], problems)
     _mail(values["mail"], folder, problems)
     _database(values["database"], problems)
 
@@ -216,6 +218,16 @@ def _paper(section: Section, problems: Problems) -> None:
             parse_instrument_id(name)
         except DataError as error:
             problems.add(f"paper.positions.{name}", None, str(error))
+
+
+def _gateway(section: Section, problems: Problems) -> None:
+    zone = section.get("gateway_zone", "UTC")
+    try:
+        ZoneInfo(zone)
+    except (LookupError, ValueError, OSError):
+        problems.add("ib.gateway_zone", zone, "is no time zone", "like America/New_York")
+    if not section.get("host", "localhost").strip():
+        problems.add("ib.host", section.get("host"), "must name a machine", "like 127.0.0.1")
 
 
 def _mail(section: Section, folder: Path, problems: Problems) -> None:

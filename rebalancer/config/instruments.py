@@ -33,7 +33,8 @@ class InstrumentSettings:
     """`[[instrument]]`: what differs from the defaults of its kind.
 
     `tick` is the one price step, `ticks` the steps by level instead; `lot` the size step,
-    `min_notional` in the instrument's currency; `multiplier` as the venue states it.
+    `min_notional` in the instrument's currency; `multiplier` as the venue states it. `con_id`
+    and `exchange` tell apart what several contracts at Interactive Brokers could be.
     """
 
     id: str
@@ -48,6 +49,8 @@ class InstrumentSettings:
     multiplier: _Positive = None
     magnifier: _Positive = None
     shortable: bool | None = None
+    con_id: Annotated[int, Ge(1)] | None = None
+    exchange: str = ""
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,8 @@ def _instrument(
         multiplier=Decimal(multiplier),
         magnifier=said.get("magnifier") or Decimal(1),
         shortable=default.shortable if shortable is None else shortable,
+        con_id=said.get("con_id") or 0,
+        exchange=said.get("exchange") or "",
     )
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from rebalancer.brokers.ib.parameters import IbParameters
 from rebalancer.config.checks import cross_check
 from rebalancer.config.instruments import read_aliases, read_instruments
 from rebalancer.config.passwords import passwords
@@ -41,6 +42,7 @@ SECTIONS: Mapping[str, tuple[type, ...]] = {
     "execution": (WorkParameters,),
     "fees": (FeeSettings,),
     "paper": (PaperSettings,),
+    "ib": (IbParameters,),
     "mail": (MailSettings, SmtpSettings),
     "database": (DatabaseSettings,),
 }
@@ -192,6 +194,7 @@ class _Reader:
             execution=WorkParameters(**values["execution"]),
             fees=FeeSettings(**values["fees"]),
             paper=PaperSettings(**values["paper"]),
+            ib=IbParameters(**values["ib"]),
             mail=MailSettings(**_only(MailSettings, values["mail"])),
             smtp=self._smtp(values["mail"]),
             database=DatabaseSettings(**values["database"]),

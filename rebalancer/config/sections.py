@@ -11,6 +11,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from rebalancer.brokers.ib.parameters import IbParameters
 from rebalancer.execution.parameters import WorkParameters
 from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.records import Mode
@@ -142,6 +143,7 @@ class Config:
     execution: WorkParameters
     fees: FeeSettings
     paper: PaperSettings
+    ib: IbParameters
     mail: MailSettings
     smtp: SmtpSettings | None
     database: DatabaseSettings

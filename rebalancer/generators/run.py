@@ -16,7 +16,7 @@ from rebalancer.errors import DataError
 from rebalancer.generators.interpreter import ChildBabbled, ChildDied, ChildHung, Interpreter
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import ErrorFlag, Step
-from rebalancer.model.panel import Panel
+from rebalancer.model.panel import Histories, Panel
 from rebalancer.model.signal_file import format_signal, signal_file_name, signal_of
 from rebalancer.model.signals import Coverage, Signal, TargetWeights
 from rebalancer.model.universe import Sleeve
@@ -42,7 +42,7 @@ class ChildGenerators:
         self._child: Interpreter | None = None
 
     def write(
-        self, sleeves: Sequence[Sleeve], panel: Panel, now: datetime
+        self, sleeves: Sequence[Sleeve], panel: Panel | Histories, now: datetime
     ) -> tuple[ErrorFlag, ...]:
         """Run every generator and write its signal file; a failure flags its own sleeve only.
 
@@ -68,7 +68,7 @@ class ChildGenerators:
         return tuple(flags)
 
     def run_one(
-        self, sleeve: Sleeve, panel: Panel, now: datetime
+        self, sleeve: Sleeve, panel: Panel | Histories, now: datetime
     ) -> tuple[TargetWeights | ErrorFlag, str]:
         """Return one generator's answer, or why it has none, and what it printed.
 
@@ -81,7 +81,7 @@ class ChildGenerators:
         return (answer if isinstance(answer, ErrorFlag) else answer[0]), output
 
     def _run(
-        self, sleeve: Sleeve, panel: Panel, now: datetime
+        self, sleeve: Sleeve, panel: Panel | Histories, now: datetime
     ) -> tuple[tuple[TargetWeights, Signal] | ErrorFlag, str]:
         """Run one generator; a child that did not answer is ended, the next sleeve gets another."""
         plugin = (self._plugins / Path(sleeve.generator).expanduser()).absolute()
@@ -89,7 +89,8 @@ class ChildGenerators:
             return _flag("generator-failed", sleeve, f"there is no file {plugin}"), ""
         try:
             signal_file_name(sleeve.name)
-            request = _request(sleeve, plugin, panel, now)
+            bars = panel if isinstance(panel, Panel) else panel.of(sleeve.bars)
+            request = _request(sleeve, plugin, bars, now)
             if self._child is None:
                 self._child = Interpreter()
             reply = self._child.ask(request, sleeve.timeout_seconds)

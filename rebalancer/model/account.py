@@ -55,6 +55,10 @@ class AccountSnapshot:
     initial_margin: Decimal | None = None
     maintenance_margin: Decimal | None = None
     day_trades_remaining: int | None = None
+    leverage: Decimal | None = None
+    """Gross position value by net liquidation, as the venue says."""
+    cushion: Decimal | None = None
+    """Excess liquidity by net liquidation, as the venue says: 0.05 is close to liquidation."""
 
     def quantity(self, instrument: InstrumentId) -> Decimal:
         """Return the signed holding; zero when the complete list does not have it."""

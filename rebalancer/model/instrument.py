@@ -44,7 +44,9 @@ class Instrument:
     """One thing that can be traded at one venue.
 
     `currency` is the one its price is quoted and settled in. A position of `q` units at
-    price `p` is worth `q * p * multiplier / magnifier` in that currency.
+    price `p` is worth `q * p * multiplier / magnifier` in that currency. `con_id` is the
+    number by which Interactive Brokers knows it (0: to be found), `exchange` the primary
+    exchange of a stock or the exchange of a future there ('' any).
     """
 
     id: InstrumentId
@@ -57,6 +59,8 @@ class Instrument:
     magnifier: Decimal = Decimal(1)
     price_sign: PriceSign = PriceSign.POSITIVE
     shortable: bool = True
+    con_id: int = 0
+    exchange: str = ""
 
     @property
     def venue(self) -> str:

@@ -258,7 +258,8 @@ class Fill:
     """One execution.
 
     `quantity` is signed (buy positive); `price` per unit in `currency`; `commission` is
-    positive for a cost and None until the venue said it, never zero for unknown.
+    positive for a cost and None until the venue said it, never zero for unknown. `origin` is
+    `LIQUIDATION` when the venue closed the position by itself, '' for anybody's order.
     """
 
     exec_id: str
@@ -272,7 +273,11 @@ class Fill:
     commission: Decimal | None = None
     commission_currency: str = ""
     liquidity: str = ""
+    origin: str = ""
 
+
+LIQUIDATION = "liquidation"
+"""The `Fill.origin` of an execution by which the venue itself closed a position."""
 
 VenueEvent = WorkingOrder | Fill
 """What `Venue.wait` brings: an order's new state, or an execution (again with its fee)."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from rebalancer.errors import DataError
 from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.universe import BarSize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +79,18 @@ class Panel:
 
         index: Any = pd.to_datetime(self.times, unit="s", utc=True)
         return pd.DataFrame(self.values.copy(), index=index, columns=list(self.instruments))
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """What is known of the past of a universe: daily bars, and hourly ones where wanted."""
+
+    day: Panel
+    hour: Panel
+
+    def of(self, size: BarSize) -> Panel:
+        """Return the bars of one size."""
+        return self.hour if size is BarSize.HOUR else self.day
 
 
 def empty_panel(instruments: Sequence[InstrumentId]) -> Panel:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, MinLen
 
 from rebalancer.errors import DataError
 from rebalancer.model.instrument import Instrument, InstrumentId
+
+
+class BarSize(StrEnum):
+    """How long the bars of a history are."""
+
+    DAY = "day"
+    HOUR = "hour"
 
 
 class Universe:
@@ -51,7 +59,8 @@ class Sleeve:
     `share` is its fraction of sizing capital, `leverage_max` the most its signal may ask
     for. `generator` is the path of a plug-in file, '' when another program writes the
     signal file. A `neutral` sleeve trades all or nothing. `stale_after_seconds` bounds the
-    age of a signal whatever it says of itself.
+    age of a signal whatever it says of itself. `bars` is the size of the bars its generator
+    is given, `history_bars` how many.
     """
 
     name: str
@@ -63,4 +72,5 @@ class Sleeve:
     timeout_seconds: Annotated[float, Gt(0), Le(600)] = 30.0
     stale_after_seconds: Annotated[float, Gt(0)] = 93_600.0
     history_bars: Annotated[int, Ge(1), Le(10_000)] = 300
+    bars: BarSize = BarSize.DAY
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -147,12 +147,19 @@ def _clear_corporate(
     return replace(standing, contracts=contracts), f"contract {contract} is accepted"
 
 
+def _clear_liquidated(
+    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
+) -> tuple[Standing, str]:
+    return standing, "trading goes on; the venue may do it again while margin is short"
+
+
 EFFECTS: Mapping[str, tuple[str, Effect]] = {
     "net-liquidation-jump": ("accepts the net liquidation of now", _clear_jump),
     "daily-loss": ("the session's loss counts from now on", _clear_day),
     "drawdown": ("sets the high-water mark to the net liquidation of now", _clear_drawdown),
     "reconciliation-break": ("lifts it until the next comparison", _clear_break),
     "many-breaks": ("lifts it until the next comparison", _clear_break),
+    "liquidated": ("lets trading go on", _clear_liquidated),
     "corporate-action": ("accepts contract and price as they are now", _clear_corporate),
 }
 """Flag code -> what clearing it means, and the function that does it."""

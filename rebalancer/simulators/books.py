@@ -42,7 +42,8 @@ class Order:
     ever trades (a fault). `silent`: its next news is lost (a fault). `cancel_refused`: what
     the venue will say (a fault). `notional` and `fee` are what it traded and was charged,
     in the instrument's currency. `refusal` names why it was rejected (`admission`), `message`
-    says it. `tags` are a codec's own notes.
+    says it. `move_to`, `resize_to` and `retime_to` are the price (None: at market), the signed
+    quantity and the time in force it will have at `move_at`. `tags` are a codec's own notes.
     """
 
     id: int
@@ -62,6 +63,8 @@ class Order:
     cancel_at: datetime | None = None
     move_at: datetime | None = None
     move_to: Decimal | None = None
+    resize_to: Decimal | None = None
+    retime_to: TimeInForce | None = None
     expires_at: datetime | None = None
     ended_at: datetime | None = None
     taker: bool | None = None
@@ -88,6 +91,7 @@ class Execution:
     """One trade. `commission` was taken from the cash with it, and is told at `tell_at`.
 
     `tell_at` None: it is never told (a fault). `told` says whether its time has come.
+    `realised` is the profit it realised, commission apart; None when it closed nothing.
     """
 
     id: str
@@ -103,6 +107,7 @@ class Execution:
     commission_currency: str
     tell_at: datetime | None
     told: bool = False
+    realised: Decimal | None = None
 
 
 @dataclass(slots=True)

@@ -7,59 +7,30 @@ next and stops at the first that has news.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from rebalancer.model.fees import FeeSchedule
 from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.orders import OrderStatus, OrderType, TimeInForce
-from rebalancer.simulators.admission import Admission, price_refusal
+from rebalancer.simulators.admission import Admission, Refusal, price_refusal
 from rebalancer.simulators.books import Books, Execution, Order
 from rebalancer.simulators.clock import VirtualClock, latency, next_minute
 from rebalancer.simulators.faults import FaultKind, FaultScript
 from rebalancer.simulators.market import Market
 from rebalancer.simulators.matching import Matcher, carry
+from rebalancer.simulators.news import Cause, NewOrder, News, OrderNews, TradeNews
 from rebalancer.simulators.parameters import PaperSettings
 from rebalancer.simulators.worth import Valuer, Worth
+
+__all__ = ["Cause", "Exchange", "NewOrder", "News", "OrderNews", "TradeNews"]
 
 KEEP = timedelta(days=10)
 """How long the venue remembers an order that ended, and its executions."""
 
 _MATCHES = frozenset({OrderStatus.WORKING, OrderStatus.PENDING_CANCEL})
-
-
-@dataclass(frozen=True)
-class NewOrder:
-    """What a client asks for. `good_till` is for GTD; `tags` are a codec's own notes."""
-
-    reference: str
-    instrument: InstrumentId
-    quantity: Decimal
-    limit: Decimal | None
-    order_type: OrderType
-    time_in_force: TimeInForce
-    reduce_only: bool = False
-    good_till: datetime | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class OrderNews:
-    """An order as it is now (a copy)."""
-
-    order: Order
-
-
-@dataclass(frozen=True)
-class TradeNews:
-    """An execution; its commission may be told only when `execution.told`."""
-
-    execution: Execution
-
-
-News = OrderNews | TradeNews
 
 
 class Exchange:
@@ -78,6 +49,7 @@ class Exchange:
         self.market = market
         self.instruments = instruments
         self.settings = settings
+        self.fees = fees
         self.faults = faults or FaultScript()
         self.account = books.account
         self.clock = VirtualClock(self.account.now)
@@ -87,6 +59,8 @@ class Exchange:
         self._live = [order for order in self.account.orders if order.live]
         self._untold = [e for e in self.account.executions if not e.told and e.tell_at]
         self._changed = False
+        self.react: Callable[[], None] | None = None
+        """What a codec does at once when something has happened, before anybody hears of it."""
 
     @property
     def now(self) -> datetime:
@@ -122,8 +96,18 @@ class Exchange:
         self.save()
         return replace(order)
 
-    def move(self, order_id: int, limit: Decimal) -> Order | None:
-        """Ask for a new price; return the order as it is now, None when there is no such order."""
+    def move(
+        self,
+        order_id: int,
+        limit: Decimal | None,
+        *,
+        quantity: Decimal | None = None,
+        time_in_force: TimeInForce | None = None,
+    ) -> Order | None:
+        """Ask for a new price (None: at market), signed quantity, time in force.
+
+        Returns the order as it is now, None when there is no such order.
+        """
         order = self._order(order_id)
         if order is None or order.status.terminal:
             return None if order is None else replace(order)
@@ -131,9 +115,22 @@ class Exchange:
             self.settings.seed, f"move|{order.id}|{self.now}", self.settings.acknowledge_seconds
         )
         order.move_at = max(self.now, order.acts_at or self.now) + delay
-        order.move_to = limit
+        order.move_to, order.resize_to, order.retime_to = limit, quantity, time_in_force
         self.save()
         return replace(order)
+
+    def release(self, order_id: int) -> None:
+        """Send a held order on its way."""
+        order = self._order(order_id)
+        if order is not None and order.status is OrderStatus.SENT and order.acts_at is None:
+            order.acts_at = self.now + latency(
+                self.settings.seed, f"release|{order.id}", self.settings.acknowledge_seconds
+            )
+            self.save()
+
+    def name_executions(self, name: Callable[[datetime, int], str]) -> None:
+        """Let executions be called `name(time, number)` from now on."""
+        self._matcher.execution_id = name
 
     def orders(self) -> tuple[Order, ...]:
         """Return every order that is remembered, oldest first (copies)."""
@@ -147,10 +144,19 @@ class Exchange:
         """Return what the account is worth now."""
         return self.valuer.worth(self.account, self.now)
 
+    def initial_margin(self) -> Decimal:
+        """Return the initial margin, base currency, if all orders traded."""
+        return self.valuer.initial_with(self.account, self._live, self.now)
+
     def initial_margin_with(self, wanted: NewOrder) -> Decimal:
         """Return the initial margin, base currency, if this order and all others traded."""
         asked = self._order_of(wanted, 0)
         return self.valuer.initial_with(self.account, (*self._live, asked), self.now)
+
+    def preview(self, wanted: NewOrder) -> tuple[Order, Refusal | None]:
+        """Return an order as it would be, and why it would be refused (None: it would not)."""
+        order = self._order_of(wanted, self.account.next_order)
+        return order, self._refusal(order)
 
     # ------------------------------------------------------------------ time
 
@@ -165,6 +171,8 @@ class Exchange:
             self._set_clock(max(at, self.now))
             news = self._happen()
             if self._changed:
+                if self.react is not None:
+                    self.react()
                 self.save()
             if news:
                 return news
@@ -246,9 +254,8 @@ class Exchange:
     def _take_up(self, order: Order) -> Iterable[News]:
         order.acts_at = None
         self._changed = True
-        others = [o for o in self._live if o is not order and o.status in _MATCHES]
         fault = self.faults.strikes(FaultKind.REJECT, order.instrument)
-        refusal = self._admission.refusal(order, self.account, others, self.now)
+        refusal = self._refusal(order)
         if fault or refusal:
             order.refusal = "fault" if fault else refusal.code if refusal else ""
             said = (
@@ -257,23 +264,37 @@ class Exchange:
             return self._end(order, OrderStatus.REJECTED, said)
         pending = order.cancel_at is not None
         order.status = OrderStatus.PENDING_CANCEL if pending else OrderStatus.WORKING
+        self._set_end(order)
+        return (OrderNews(replace(order)),)
+
+    def _refusal(self, order: Order) -> Refusal | None:
+        others = [o for o in self._live if o is not order and o.status in _MATCHES]
+        return self._admission.refusal(order, self.account, others, self.now)
+
+    def _set_end(self, order: Order) -> None:
         instrument = self.instruments[order.instrument]
-        session = self.market.session(instrument, self.now)
         if order.time_in_force is TimeInForce.IOC:
             order.expires_at = self.now
         elif order.time_in_force is TimeInForce.DAY:
+            session = self.market.session(instrument, self.now)
             session = session or self.market.next_session(instrument, self.now)
             order.expires_at = None if session is None else session.close
-        return (OrderNews(replace(order)),)
 
     def _take_move(self, order: Order) -> Iterable[News]:
-        limit, order.move_at, order.move_to = order.move_to, None, None
+        asked = replace(order, limit=order.move_to, order_type=_type_at(order))
+        size, force = order.resize_to or order.quantity, order.retime_to
+        order.move_at = order.move_to = order.resize_to = order.retime_to = None
         self._changed = True
-        refusal = price_refusal(self.instruments[order.instrument], replace(order, limit=limit))
-        if refusal is None:
-            order.limit, order.taker = limit, None
+        refusal = price_refusal(self.instruments[order.instrument], asked)
         order.message = "" if refusal is None else refusal.message
-        return (OrderNews(replace(order)),)
+        if refusal is not None or abs(size) <= abs(order.filled):
+            return (OrderNews(replace(order), Cause.MOVE_REFUSED),)
+        order.limit, order.order_type, order.taker = asked.limit, asked.order_type, None
+        order.quantity = size
+        if force is not None and force is not order.time_in_force:
+            order.time_in_force, order.expires_at = force, None
+            self._set_end(order)
+        return (OrderNews(replace(order), Cause.MOVED),)
 
     def _match(self, order: Order) -> Iterable[News]:
         execution = self._matcher.match(self.account, order, self.now)
@@ -282,7 +303,7 @@ class Exchange:
         self._changed = True
         if execution.tell_at is not None:
             self._untold.append(execution)
-        news: list[News] = [TradeNews(replace(execution)), OrderNews(replace(order))]
+        news: list[News] = [TradeNews(replace(execution)), OrderNews(replace(order), Cause.TRADED)]
         holding = self.account.holdings.get(order.instrument)
         if order.live and order.reduce_only and (holding is None or not holding.quantity):
             news.extend(self._end(order, OrderStatus.EXPIRED, "nothing is left to reduce"))
@@ -294,14 +315,14 @@ class Exchange:
         if order.cancel_refused:
             order.status, order.message = OrderStatus.WORKING, order.cancel_refused
             order.cancel_refused = ""
-            return (OrderNews(replace(order)),)
+            return (OrderNews(replace(order), Cause.CANCEL_REFUSED),)
         return self._end(order, OrderStatus.CANCELLED, order.message)
 
     def _end(self, order: Order, status: OrderStatus, message: str) -> Iterable[News]:
         order.status, order.message, order.ended_at = status, message, self.now
         order.acts_at = order.cancel_at = order.move_at = order.expires_at = None
         self._changed = True
-        return (OrderNews(replace(order)),)
+        return (OrderNews(replace(order), Cause.ENDED),)
 
     # ------------------------------------------------------------------ orders
 
@@ -317,7 +338,7 @@ class Exchange:
         delay = latency(
             self.settings.seed, f"order|{order.id}", self.settings.acknowledge_seconds
         ) + timedelta(seconds=late.seconds if late else 0)
-        order.acts_at = self.now + delay
+        order.acts_at = None if wanted.held else self.now + delay
         order.silent = bool(self.faults.strikes(FaultKind.LOST_ACKNOWLEDGEMENT, order.instrument))
         if self.faults.strikes(FaultKind.NO_FILL, order.instrument):
             order.cap = Decimal(0)
@@ -368,3 +389,10 @@ class Exchange:
         account.executions = tuple(e for e in account.executions if e.order not in gone)
         account.orders = tuple(o for o in account.orders if o.id not in gone)
         self._untold = [e for e in self._untold if e.order not in gone]
+
+
+def _type_at(order: Order) -> OrderType:
+    """Return the type of an order with its new price."""
+    if order.move_to is None:
+        return OrderType.MARKET
+    return OrderType.LIMIT if order.order_type is OrderType.MARKET else order.order_type

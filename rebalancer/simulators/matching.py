@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -17,6 +17,11 @@ from rebalancer.simulators.parameters import PaperSettings
 
 _ZERO = Decimal(0)
 _FINEST_FEE = Decimal("1E-8")
+
+
+def plain_execution_id(at: datetime, number: int) -> str:
+    """Return what the engine calls an execution where no codec has a name of its own."""
+    return f"{at:%Y%m%dT%H%M%S}-{number:06d}"
 
 
 class Matcher:
@@ -41,6 +46,7 @@ class Matcher:
         self._settings = settings
         self._fees = fees
         self._faults = faults
+        self.execution_id: Callable[[datetime, int], str] = plain_execution_id
 
     def match(self, account: Account, order: Order, at: datetime) -> Execution | None:
         """Trade what can be traded of an order at `at`; return the execution, if any.
@@ -95,7 +101,7 @@ class Matcher:
         commission = fee.amount.quantize(_FINEST_FEE, ROUND_HALF_EVEN)
         number = account.next_execution
         execution = Execution(
-            id=f"{at:%Y%m%dT%H%M%S}-{number:06d}",
+            id=self.execution_id(at, number),
             order=order.id,
             reference=order.reference,
             instrument=order.instrument,
@@ -115,7 +121,7 @@ class Matcher:
         order.fee += commission
         if not order.remaining:
             order.status, order.ended_at = OrderStatus.FILLED, at
-        book(account, instrument, quantity, price)
+        execution.realised = book(account, instrument, quantity, price)
         _add(account.cash, fee.currency, -commission)
         _add(account.fees, fee.currency, commission)
         return execution
@@ -130,26 +136,74 @@ class Matcher:
         return at + delay + timedelta(seconds=late.seconds if late else 0)
 
 
-def book(account: Account, instrument: Instrument, quantity: Decimal, price: Decimal) -> None:
-    """Book a trade without its fee: cash against position, or one currency against another."""
+def book(
+    account: Account, instrument: Instrument, quantity: Decimal, price: Decimal
+) -> Decimal | None:
+    """Book a trade without its fee: cash against position, or one currency against another.
+
+    Returns the profit it realised; None when it closed nothing.
+    """
     _pay(account.cash, instrument, quantity, price)
     if instrument.kind is Kind.FOREX:
-        return
+        return None
     holding = account.holdings.setdefault(instrument.id, Holding())
     held = holding.quantity
     if held * quantity >= 0:
         cost = held * holding.average_cost + quantity * price
         holding.quantity = held + quantity
         holding.average_cost = cost / holding.quantity
-        return
+        return None
     closed = min(abs(held), abs(quantity)).copy_sign(held)
     unit = instrument.multiplier / instrument.magnifier
-    holding.realised += closed * (price - holding.average_cost) * unit
+    realised = closed * (price - holding.average_cost) * unit
+    holding.realised += realised
     holding.quantity = held + quantity
     if not holding.quantity:
         holding.average_cost = _ZERO
     elif abs(quantity) > abs(held):
         holding.average_cost = price
+    return realised
+
+
+def correct_trade(
+    account: Account,
+    instrument: Instrument,
+    execution: Execution,
+    *,
+    quantity: Decimal,
+    price: Decimal,
+    commission: Decimal,
+) -> None:
+    """Change an execution as a venue does that corrects it: cash, position and order follow.
+
+    A quantity of 0 takes the trade back; a filled order that is not full any more is
+    CANCELLED. What it realised is corrected for its price, not for its quantity.
+    """
+    before, paid = execution.quantity, execution.quantity * execution.price
+    value = quantity * price
+    _pay(account.cash, instrument, -before, execution.price)
+    _pay(account.cash, instrument, quantity, price)
+    unit = instrument.multiplier / instrument.magnifier
+    if instrument.kind is not Kind.FOREX:
+        holding = account.holdings.setdefault(instrument.id, Holding())
+        held = holding.quantity
+        holding.quantity = held + quantity - before
+        if execution.realised is not None:
+            execution.realised += (paid - value) * unit if quantity == before else _ZERO
+        elif holding.quantity:
+            cost = held * holding.average_cost + value - paid
+            holding.average_cost = cost / holding.quantity
+    difference = commission - execution.commission
+    _add(account.cash, execution.commission_currency, -difference)
+    _add(account.fees, execution.commission_currency, difference)
+    execution.quantity, execution.price, execution.commission = quantity, price, commission
+    for order in account.orders:
+        if order.id == execution.order:
+            order.filled += quantity - before
+            order.notional += (abs(value) - abs(paid)) * unit
+            order.fee += difference
+            if order.status is OrderStatus.FILLED and order.remaining:
+                order.status = OrderStatus.CANCELLED
 
 
 def carry(account: Account, instrument: Instrument, execution: Execution) -> None:

@@ -1,7 +1,8 @@
-"""The store of completed bars: one file of numpy arrays for each portfolio.
+"""The store of completed bars: one file of numpy arrays for each portfolio and size of bar.
 
-It can be fetched from the venue again; what is in it is nevertheless never changed, because
-a past that changes is a corporate action or bad data, and somebody should know.
+It can be fetched from the venue again; what is in it is nevertheless never changed bar by bar,
+because a past that changes is a corporate action or bad data, and somebody should know. Only
+the whole history of an instrument can be replaced, by who knows why.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ from rebalancer.store.atomic import Files
 from rebalancer.store.schema import check_version
 
 NAME = "bars.npz"
+HOURLY = "bars-hourly.npz"
 _RENEW = "remove it, the next run fetches its bars again"
 
 
 class CandleStore:
-    """`<folder>/bars.npz` behind `ports.Candles`.
+    """`<folder>/bars.npz` (or another `name`) behind `ports.Candles`.
 
     With `base` (a dry run), what this object has not written itself is read from there.
     """
 
-    def __init__(self, folder: Path, files: Files, base: CandleStore | None = None) -> None:
-        self._path, self._files, self._base = folder / NAME, files, base
+    def __init__(
+        self, folder: Path, files: Files, base: CandleStore | None = None, name: str = NAME
+    ) -> None:
+        self._path, self._files, self._base = folder / name, files, base
         self._stored: Panel | None = None
 
     def panel(self, instruments: Sequence[InstrumentId]) -> Panel:
@@ -51,9 +55,23 @@ class CandleStore:
         Raises `DataError` naming the first bar that is stored with another price; nothing is
         stored then.
         """
+        self._keep(merged(self.everything(), panel))
+
+    def replace(self, panel: Panel) -> None:
+        """Put the panel's bars in the place of all that is stored of its instruments.
+
+        An instrument without any bar in it is forgotten.
+        """
         old = self.everything()
-        new = merged(old, panel)
-        if not _same(old, new):
+        others = [name for name in old.instruments if name not in set(panel.instruments)]
+        kept = merged(old.select(others), panel)
+        some = ~np.isnan(kept.values)
+        rows, columns = np.flatnonzero(some.any(axis=1)), np.flatnonzero(some.any(axis=0))
+        names = tuple(kept.instruments[column] for column in columns.tolist())
+        self._keep(Panel(names, kept.times[rows], kept.values[np.ix_(rows, columns)]))
+
+    def _keep(self, new: Panel) -> None:
+        if not _same(self.everything(), new):
             self._files.replace(self._path, _packed(new))
             self._stored = new
 

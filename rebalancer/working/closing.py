@@ -20,6 +20,7 @@ from rebalancer.working.bookkeeping import book_fills, expected_now, slot_of
 from rebalancer.working.books import unaccepted
 from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
+from rebalancer.working.foreign import tell_foreign
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import build_record, latch
 
@@ -39,6 +40,7 @@ def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
     while venue.now() < until and any(f.commission is None for f in page.fills.values()):
         for event in venue.wait(until):
             page.saw(event)
+    tell_foreign(desk, page, page.fills.values())
     book_fills(desk, page.slot, tuple(page.fills.values()))
     pending = sum(1 for fill in page.fills.values() if fill.commission is None)
     if pending:

@@ -21,6 +21,7 @@ from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrd
 from rebalancer.model.records import SCHEMA, EntryKind, Mode, Outcome, RunRecord
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in
+from rebalancer.working.foreign import tell_foreign
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date
 
@@ -76,6 +77,7 @@ def book_what_happened(
         if line.get("kind") == "fill"
     ]
     newest = {fill.exec_id: fill for fill in (*seen, *venue.executions(since))}
+    tell_foreign(desk, page, newest.values())
     count = book_fills(desk, page.slot, tuple(newest.values()))
     if count:
         page.flag(

@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from tests.portfolios import read_json
 
@@ -55,12 +58,24 @@ def test_help_loads_no_library() -> None:
     assert not loaded & HEAVY
 
 
-def test_an_ordinary_hour_loads_numpy_and_no_other_library(tmp_path: Path) -> None:
+CLIENT = "ib_insync" if find_spec("ib_insync") else "ib_async"
+
+
+@pytest.mark.parametrize(
+    ("transport", "libraries"), [("engine", {"numpy"}), ("socket", {"numpy", CLIENT})]
+)
+def test_an_ordinary_hour_loads_numpy_its_client_and_no_other_library(
+    tmp_path: Path, transport: str, libraries: set[str]
+) -> None:
     shutil.copytree(ROOT / "signals", tmp_path / "signals")
     environment = {"REBALANCER_LOCKS": str(tmp_path / "locks"), "PYTHONPATH": str(ROOT)}
     run = ["run", "--at"]
     run_py = str(ROOT / "run.py")
     python([run_py, "init"], tmp_path, environment)
+    config = tmp_path / "portfolio.toml"
+    text = config.read_text(encoding="utf-8")
+    assert 'transport = "socket"' in text
+    config.write_text(text.replace('transport = "socket"', f'transport = "{transport}"'))
     # The first hour of the session compiles the calendars, mails and commits.
     python([run_py, *run, "2020-03-06T15:05Z"], tmp_path, environment)
     mails = {path.name for path in (tmp_path / "state" / "main" / "reports").iterdir()}
@@ -75,8 +90,9 @@ def test_an_ordinary_hour_loads_numpy_and_no_other_library(tmp_path: Path) -> No
     assert record["outcome"] == "finished"
     assert mails == {path.name for path in (tmp_path / "state" / "main" / "reports").iterdir()}
     loaded = set(told["loaded"])
-    assert loaded & HEAVY == {"numpy"}
-    assert not loaded & {"smtplib", "ssl", "sqlite3", "tarfile", "asyncio"}
+    assert loaded & HEAVY == libraries
+    assert not loaded & {"smtplib", "sqlite3", "tarfile"}
+    assert transport == "socket" or not loaded & {"ssl", "asyncio"}
 
 
 def test_the_child_interpreter_of_the_generators_loads_numpy_and_no_other_library() -> None:

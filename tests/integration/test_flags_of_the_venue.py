@@ -57,6 +57,9 @@ class ForgetfulCandles:
         """Forget it: the venue has no more than what is here."""
         self.asked = panel.instruments
 
+    def replace(self, panel: Panel) -> None:
+        self.asked = panel.instruments
+
 
 def hour_with_history(world: World, rows: slice) -> RunRecord:
     """Run the second hour of a world while its stored bars lack AAPL in some rows."""

@@ -6,7 +6,7 @@ speak through `ports` only, and the engine behind every rig is the simulated one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -98,6 +98,12 @@ class Rig:
     make: Callable[..., Broker]
     hands: Callable[[Venue], Hands]
     numbers: list[int] = field(default_factory=list)
+    keeps_days: bool = True
+    """Whether the venue still has yesterday's executions and ended orders."""
+    reduce_only: bool = True
+    """Whether the venue itself knows orders that may only reduce."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What the venue says instead of the engine's words."""
 
     def broker(self, *faults: Fault, **changes: Any) -> Broker:
         return self.make(FaultScript(faults), **changes)

@@ -125,7 +125,7 @@ def test_a_bad_order_is_rejected_with_a_reason(
         assert venue.executions(SLOT) == ()
     assert isinstance(news, WorkingOrder)
     assert news.status is found.status is S.REJECTED
-    assert words in news.message
+    assert rig.words.get(words, words) in news.message
 
 
 def test_a_cancelled_order_is_dead_once_the_venue_says_so(rig: Rig) -> None:
@@ -179,7 +179,7 @@ def test_a_refused_cancel_leaves_the_order_working(rig: Rig) -> None:
         (order,) = venue.open_orders()
     assert isinstance(news, WorkingOrder)
     assert news.status is order.status is S.WORKING
-    assert news.message == "too late to cancel"
+    assert news.message.startswith("too late to cancel")
 
 
 def test_a_lost_cancel_changes_nothing(rig: Rig) -> None:
@@ -299,7 +299,7 @@ def test_a_move_to_a_bad_price_leaves_the_order_as_it_was(rig: Rig) -> None:
         listen(venue, 10)
         (order,) = venue.open_orders()
     assert order.limit == Decimal("10.00")
-    assert "multiple of 0.01" in order.message
+    assert rig.words.get("multiple of 0.01", "multiple of 0.01") in order.message
 
 
 def test_immediate_or_cancel_never_rests(rig: Rig) -> None:
@@ -361,6 +361,8 @@ def test_a_market_order_pays_the_touch(rig: Rig) -> None:
 
 
 def test_reduce_only_never_turns_a_position(rig: Rig) -> None:
+    if not rig.reduce_only:
+        pytest.skip("this venue has no reduce-only orders: the gates see to it")
     with rig.broker().connect(PageOf()) as venue:
         hands = rig.hands(venue)
         wrong = rig.order(KO, -10, "20.00", reduce_only=True)

@@ -85,5 +85,12 @@ def test_help_imports_the_words_only() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == str(
-        ["rebalancer", "rebalancer.cli", "rebalancer.cli.arguments", "rebalancer.errors"]
+        [
+            "rebalancer",
+            "rebalancer.cli",
+            "rebalancer.cli.arguments",
+            "rebalancer.cli.bars_words",
+            "rebalancer.cli.simulate_words",
+            "rebalancer.errors",
+        ]
     )

@@ -135,3 +135,29 @@ def test_prices_come_back_bit_for_bit(tmp_path: Path) -> None:
     found = CandleStore(tmp_path, Files()).panel((A,))
     assert float(found.values[0, 0]).hex() == odd.hex()
     assert found.last_time() == datetime(2020, 3, 2, 21, tzinfo=UTC) + timedelta(0)
+
+
+def test_a_replaced_instrument_keeps_nothing_of_before_and_the_others_all(tmp_path: Path) -> None:
+    store = CandleStore(tmp_path, Files())
+    store.add(panel((A, B), {0: (4.0, 10.0), 1: (8.0, NAN), 2: (NAN, 12.0)}))
+    store.replace(panel((A,), {0: (1.0,), 2: (3.0,)}))
+    for kept in (store, CandleStore(tmp_path, Files())):
+        assert table(kept.panel((A, B))) == {0: [1.0, 10.0], 2: [3.0, 12.0]}
+    store.replace(panel((A,), {0: (NAN,)}))
+    assert CandleStore(tmp_path, Files()).everything().instruments == (B,)
+
+
+def test_hourly_bars_have_a_file_of_their_own(tmp_path: Path) -> None:
+    hourly = CandleStore(tmp_path, Files(), name="bars-hourly.npz")
+    hourly.add(panel((A,), {0: (1.0,)}))
+    assert len(CandleStore(tmp_path, Files()).everything()) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["bars-hourly.npz"]
+
+
+def test_a_dry_run_replaces_in_its_own_file_only(tmp_path: Path) -> None:
+    base = CandleStore(tmp_path / "real", Files())
+    base.add(panel((A, B), {0: (4.0, 10.0)}))
+    dry = CandleStore(tmp_path / "dry", Files(), base=base)
+    dry.replace(panel((A,), {0: (1.0,)}))
+    assert table(dry.panel((A, B))) == {0: [1.0, 10.0]}
+    assert table(CandleStore(tmp_path / "real", Files()).panel((A, B))) == {0: [4.0, 10.0]}
