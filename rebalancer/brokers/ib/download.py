@@ -19,6 +19,9 @@ from rebalancer.model.money import FxRate, FxRates
 WHOLE = "BASE"
 """The ledger's line of all currencies together, in base currency: never one of them."""
 
+UNSET = Decimal("1E30")
+"""The API's "unset" is the largest float; no amount, price or quantity comes near."""
+
 _CASH = "CASH"
 """Currency pairs that were traded: what is held of a currency is in the ledger."""
 
@@ -65,7 +68,7 @@ class Download:
             found = Decimal(text)
         except InvalidOperation:
             found = Decimal("NaN")
-        if not found.is_finite():
+        if not (found.is_finite() and -UNSET < found < UNSET):
             raise BlindError(f"the gateway says {key} {currency} is {text!r}")
         return found
 
@@ -93,10 +96,9 @@ class Download:
 def exact(number: float | Decimal) -> Decimal | None:
     """Return a number of the library's as the decimal that the wire had, None for "unset"."""
     found = Decimal(str(number))
-    if not found.is_finite() or abs(found) > Decimal("1e300"):
+    if not (found.is_finite() and -UNSET < found < UNSET):
         return None
-    whole = found.to_integral_value()
-    return whole if whole == found else found.normalize()
+    return Decimal(int(found)) if found == int(found) else found
 
 
 def ask(line: Line) -> Download:

@@ -130,9 +130,8 @@ def _entry(path: Path, name: str, entry: object, problems: list[Problem]) -> Err
         if value not in list(kinds):
             wrong(f"{name}.{key}", value, "missing or not known", f"one of {', '.join(kinds)}")
     texts = {key: entry.get(key, "") for key in ("meaning", "advice")}
-    for key, text in texts.items():
-        if not isinstance(text, str):
-            wrong(f"{name}.{key}", text, "must be text")
+    for key in (key for key in texts if not isinstance(texts[key], str)):
+        wrong(f"{name}.{key}", texts[key], "must be text")
     if not texts["meaning"]:
         wrong(f"{name}.meaning", None, "missing", "say in a few words what the code says")
     if len(problems) > before:
