@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from rebalancer.clock import SystemClock
-from rebalancer.errors import DataError, StateError
+from rebalancer.errors import ConfigError, DataError, StateError
 
 if TYPE_CHECKING:
     from rebalancer.config import Config
@@ -169,6 +169,18 @@ def check_prices(config: Config, findings: Findings) -> None:
     from rebalancer.simulators.recording import recording
 
     if config.account.venue is not VenueName.SIMULATED:
+        from rebalancer.brokers.ib.errors import learn
+
+        try:
+            learn(config.folder)
+        except ConfigError as error:
+            findings.bad("ib_errors.toml", str(error))
+        if not config.risk.restart_window:
+            findings.note(
+                "risk",
+                "risk.restart_window is not set: the gateway restarts itself once a day, and "
+                "orders sent in that minute vanish (docs/OPERATIONS.md)",
+            )
         return
     try:
         played = recording(config.paper.recording)

@@ -34,7 +34,15 @@ FENCE = re.compile(r"^```[^\n]*\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 CALL = re.compile(r"(?:^|[\s;&/(])(?:rebalancer|run\.py)(?![\w/.])(?P<words>(?: [^\s#|;&)]+)*)")
 PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
 # Files that documents speak of and that are the reader's own or an example.
-READERS_OWN = {"portfolio.toml", "secrets.toml", "growth.toml", "random.py", "a.toml", "b.toml"}
+READERS_OWN = {
+    "portfolio.toml",
+    "secrets.toml",
+    "ib_errors.toml",
+    "growth.toml",
+    "random.py",
+    "a.toml",
+    "b.toml",
+}
 
 
 @cache

@@ -119,10 +119,10 @@ class IbBroker:
         line.require()
         line.require_farms()
         contracts.qualify()
-        venue.hear_everything()
+        line.hear_again = venue.hear_everything
+        line.hear()
         line.require()
         venue.book.begin()
-        line.hear_again = venue.hear_everything
         return venue
 
     def _prove_account(self, line: Line) -> None:

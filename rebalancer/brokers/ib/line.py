@@ -260,16 +260,22 @@ class Line:
             lambda: not self.heard.lost, self.settings.farm_seconds
         ):
             raise ConnectError(_LOST_WORDS)
-        if self._reading:
-            return
+        if not self._reading and self._read_at != self.heard.returns:
+            LOG.warning("ib: Interactive Brokers was lost and is back: everything is read anew")
+            self.hear()
+
+    def hear(self) -> None:
+        """Call `hear_again`, again when Interactive Brokers was lost meanwhile.
+
+        Raises `ConnectError`, and whatever it raises.
+        """
         for _ in range(MOST_RETURNS):
             returns = self.heard.returns
-            if self._read_at == returns:
-                return
-            LOG.warning("ib: Interactive Brokers was lost and is back: everything is read anew")
             with self.reading():
                 self.hear_again()
             self._read_at = returns
+            if self.heard.returns == returns:
+                return
         raise ConnectError("the gateway loses Interactive Brokers again and again (1100)")
 
     @contextlib.contextmanager

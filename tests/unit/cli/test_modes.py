@@ -32,9 +32,10 @@ universe = ["AAPL.STK.USD@IB"]
 """
 
 
-def config(folder: Path, mode: str, venue: str, account: str) -> Config:
+def config(folder: Path, mode: str, venue: str, account: str, extra: str = "") -> Config:
     path = folder / "test.toml"
-    path.write_text(TEXT.format(mode=mode, venue=venue, account=account), encoding="utf-8")
+    text = TEXT.format(mode=mode, venue=venue, account=account) + extra
+    path.write_text(text, encoding="utf-8")
     return load(path, {})
 
 

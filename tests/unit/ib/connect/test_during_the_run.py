@@ -213,6 +213,20 @@ def test_a_connection_that_begins_in_1100_waits_for_its_end(scene: Scene) -> Non
         pytest.fail("connected")
 
 
+def test_1100_while_connecting_lets_the_proof_begin_again(scene: Scene) -> None:
+    dark = WireFault("reqAllOpenOrders", Do.CONNECTIVITY, seconds=8, code=1101)
+    with scene.connected(dark) as venue:
+        assert proofs(scene) == [2, 2, 2, 2]
+        assert venue.open_orders() == ()
+
+
+def test_an_endless_coming_and_going_is_given_up(scene: Scene) -> None:
+    dark = WireFault("reqAllOpenOrders", Do.CONNECTIVITY, seconds=1, count=None)
+    with pytest.raises(ConnectError, match="again and again"), scene.connected(dark):
+        pytest.fail("connected")
+    assert scene.counts["reqAllOpenOrders"] == 3
+
+
 def test_1300_ends_the_run(scene: Scene) -> None:
     with scene.connected() as venue:
         scene.say(1300, "TWS socket port has been reset and this connection is being dropped.")
