@@ -176,6 +176,7 @@ _KINDS = (
     _kind(
         "calendar-disagrees", _NOTE, "instrument", "calendar and venue disagree; taken as closed"
     ),
+    _kind("restart-window", _NOTE, "run", "the gateway restarts now; the rest was not sent"),
     _kind("order-refused", _HOLD, "instrument", "a gate refused its order"),
     _kind("order-rejected", _HOLD, "instrument", "the venue refused its order"),
     _kind("order-efficiency", _NOTE, "run", "many order messages for few orders that trade"),

@@ -29,7 +29,7 @@ from rebalancer.model.orders import (
     WorkingOrder,
 )
 from rebalancer.ports import Desk, Hands, Venue
-from rebalancer.risk import Funding, SentOrder, release
+from rebalancer.risk import Funding, SentOrder, parse_restart_window, release
 from rebalancer.working.page import RunPage
 
 MOST_IDLE_ROUNDS = 3
@@ -222,8 +222,16 @@ class Shift:
 
     def _may_send(self) -> bool:
         """Return whether messages may still go out; what stopped them once stops them all."""
-        self.stopped = self.stopped or self.page.stop() is not None
+        self.stopped = self.stopped or self.page.stop() is not None or self._restarts()
         return not self.stopped
+
+    def _restarts(self) -> bool:
+        """Return whether the gateway's restart is due: what is sent then vanishes."""
+        window, now = parse_restart_window(self.desk.limits.restart_window), self.venue.now()
+        if window is None or not window.contains(now):
+            return False
+        self.page.flag("restart-window", f"the gateway restarts in {window}: nothing more is sent")
+        return True
 
     def _take(self, events: Sequence[VenueEvent]) -> None:
         for event in events:

@@ -17,7 +17,7 @@ from rebalancer.simulators.ib_gateway.faults import Do, WireFault
 from rebalancer.simulators.ib_gateway.memory import LocalGateway
 from rebalancer.simulators.ib_gateway.orders_by_hand import liquidate, order_by_hand
 from tests.gateways import Gateways
-from tests.integration.hours import EVER, KO, SYMBOLS, WANTED
+from tests.integration.hours import AAPL, EVER, JNJ, KO, SYMBOLS, WANTED
 from tests.portfolios import FIRST, HOUR, QUIET, codes, make_world
 
 ORDERS = ("placeOrder", "cancelOrder", "reqGlobalCancel")
@@ -198,3 +198,23 @@ def test_delayed_prices_are_never_traded_on(gateways: Gateways) -> None:
     assert record.exit_code == 0
     assert record.refused or "price-missing" in codes(record)
     assert not gateways.counts.get("placeOrder")
+
+
+def test_what_comes_into_the_restart_window_while_a_run_is_at_work_stays_here(
+    tmp_path: Path,
+) -> None:
+    risk = 'restart_window = "11:10-11:12 America/New_York"'
+    world = make_world(tmp_path, symbols=SYMBOLS, extra=QUIET, transport="memory", risk=risk)
+    world.wants(WANTED, FIRST, **EVER)
+    gateways = Gateways(world)
+    gateways.hour(FIRST)
+    # 16:09 UTC, 11:09 in New York, and nearly 11:10: the sales go out, the purchase waits for
+    # their proceeds, which come a moment too late.
+    at = FIRST + HOUR + timedelta(minutes=4)
+    world.wants({"MSFT": "0.9"}, at, **EVER)
+    gateways.before = lambda local: local.advance(local.now() + timedelta(seconds=59.9))
+    record = gateways.hour(at)
+    assert "restart-window" in codes(record)
+    assert {fill.instrument for fill in record.fills} <= {AAPL, JNJ, KO}
+    assert record.fills
+    assert all(fill.quantity < 0 for fill in record.fills)

@@ -7,7 +7,7 @@ re-price would assert on; so orders go out through its client, and our record is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from rebalancer.brokers.ib.adaptive import AdaptiveMemory, may_adapt
@@ -72,9 +72,13 @@ class IbHands:
                 continue
             try:
                 self._book.require()
+                if self._venue.outdated:
+                    told.append(_not_sent(place, self._venue.now()))
+                    continue
                 told.append(self._send(order, place.limit, SUBMIT))
                 self._let_it_leave()
             except (ConnectError, ConnectionError) as error:
+                self._line.throttle.forget()  # the run has given it up: it must not leave later
                 raise OutcomeUnknown(
                     f"the connection broke after {number} of {len(places)} orders, while "
                     f"{place.reference} was sent: {error}"
@@ -144,7 +148,7 @@ class IbHands:
         if why := self._not_ours(order):
             order.message = f"its price was not moved: {why}"
             return (self._book.told(order),)
-        if order.status.terminal or order.status is OrderStatus.PENDING_CANCEL:
+        if order.status is not OrderStatus.WORKING:  # ended, ending, or not taken up yet
             return (self._book.told(order),)
         order.moving_to = replace.limit
         event = self._send(order, replace.limit, REVISION)
@@ -208,7 +212,11 @@ class IbHands:
             if not self._line.waiting_to_leave:
                 break
             self._line.rest(PACE_SECONDS)
-        self._book.require()
+        try:
+            self._book.require()
+        except ConnectError:
+            self._line.throttle.forget()
+            raise
 
     def _count(self, what: str) -> None:
         now = self._venue.now()
@@ -219,3 +227,18 @@ class IbHands:
         self._tally.count(what, now)
         if words := words_about(self._messages[day], self._book.orders_executed_on(day)):
             self._venue.page.flag("order-efficiency", words)
+
+
+def _not_sent(place: Place, at: datetime) -> WorkingOrder:
+    """Return an order that stays here: what it was decided on is not what is there any more."""
+    return WorkingOrder(
+        reference=place.reference,
+        venue_id="",
+        instrument=place.instrument,
+        quantity=place.quantity,
+        filled=Decimal(0),
+        limit=place.limit,
+        status=OrderStatus.NOT_SENT,
+        at=at,
+        message="the gateway lost Interactive Brokers after this was decided; the next run decides",
+    )

@@ -36,7 +36,7 @@ PACING_SECONDS = 15.0
 _LOG = logging.getLogger("rebalancer.brokers.ib")
 _SETTING = {DAY: "1 day", HOUR: "1 hour"}
 _SECONDS = {DAY: 86_400, HOUR: 3_600}
-_SHOW = {Kind.STOCK: "ADJUSTED_LAST", Kind.FUTURE: "TRADES", Kind.FOREX: "MIDPOINT"}
+_SHOW = {Kind.STOCK: "TRADES", Kind.FUTURE: "TRADES", Kind.FOREX: "MIDPOINT"}
 _SESSIONS_PER_YEAR = 250
 _HOURS_PER_SESSION = 7
 

@@ -63,7 +63,9 @@ class KnownOrder:
         """Return where the order is in its life, by the newest proof."""
         if self.quantity and abs(self.executed) >= abs(self.quantity):
             return OrderStatus.FILLED
-        if self.refused and self.word in NOT_ACKNOWLEDGED and not self.executed:
+        # What the gateway lists as open lives, whatever an error said of it.
+        gone = self.refused and not self.listed
+        if gone and self.word in NOT_ACKNOWLEDGED and not self.executed:
             return OrderStatus.REJECTED
         if self.completed is not None:
             return self.completed
@@ -71,7 +73,7 @@ class KnownOrder:
             return OrderStatus.UNKNOWN
         status = status_of(
             self.word,
-            refused=self.refused,
+            refused=gone or (self.refused and self.word != "Inactive"),
             held=self.held or ("listed as open" if self.listed else ""),
             asked_cancel=self.asked_cancel,
             time_in_force=self.time_in_force,

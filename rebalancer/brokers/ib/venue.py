@@ -58,6 +58,7 @@ class IbVenue:
         self.files = files
         self.read_only = False
         self.closed = False
+        self._read_at: int | None = None
         self._orders_unknown = False
 
     @property
@@ -81,7 +82,17 @@ class IbVenue:
 
     def account(self) -> AccountSnapshot:
         """Return the account, asked for anew and proved by its parts and by two sources."""
-        return self._read(lambda: account.snapshot(self.line, self.contracts, self.base))
+        found = self._read(lambda: account.snapshot(self.line, self.contracts, self.base))
+        self._read_at = self.line.heard.returns
+        return found
+
+    @property
+    def outdated(self) -> bool:
+        """Return whether Interactive Brokers was lost and came back since the account was read.
+
+        What was decided before it must not be sent after it.
+        """
+        return self._read_at is not None and self._read_at != self.line.heard.returns
 
     def open_orders(self) -> tuple[WorkingOrder, ...]:
         """Return every order of the account that is not terminal.

@@ -13,7 +13,7 @@ import pytest
 from rebalancer.brokers.ib.hands import IbHands
 from rebalancer.brokers.ib.venue import IbVenue
 from rebalancer.errors import BlindError, ConnectError, OutcomeUnknown
-from rebalancer.model.orders import OrderStatus
+from rebalancer.model.orders import OrderStatus, WorkingOrder
 from rebalancer.simulators.ib_gateway.faults import Do, WireFault
 from rebalancer.simulators.ib_gateway.orders_by_hand import order_by_hand
 from tests.contract.brokers.rig import AAPL, KO, SLOT, ask, fills, listen, statuses
@@ -183,6 +183,40 @@ def test_1100_between_two_orders_waits_reads_again_and_goes_on(scene: Scene) -> 
         assert proofs(scene)[0] == 2
         assert len(venue.open_orders()) == 3
     assert scene.counts["placeOrder"] == 3
+
+
+@pytest.mark.parametrize("moment", [0.02, 0.025, 0.03, 0.035, 0.05])
+def test_what_the_run_has_given_up_never_leaves_later(scene: Scene, moment: float) -> None:
+    with scene.connected() as venue:
+        line = venue.line
+        line.loop.call_later(moment, line.heard.on_error, -1, 1100, "Connectivity lost")
+        line.loop.call_later(1000, line.heard.on_error, -1, 1102, "Connectivity restored")
+        places = [scene.orders.order(KO, 1, "10.00") for _ in range(6)]
+        with pytest.raises(OutcomeUnknown):
+            IbHands(venue).submit(places)
+        gone = line.throttle.sent
+        line.rest(1100)
+        assert not line.heard.lost
+        assert line.throttle.sent == gone
+        assert line.waiting_to_leave == 0
+
+
+def test_what_was_decided_before_an_outage_is_not_sent_after_it(scene: Scene) -> None:
+    with scene.connected() as venue:
+        venue.account()
+        hands = IbHands(venue)
+        hands.submit([scene.orders.order(KO, 1, "10.00")])
+        venue.line.heard.on_error(-1, 1100, "Connectivity lost")
+        venue.line.heard.on_error(-1, 1102, "Connectivity restored")
+        (told,) = hands.submit([scene.orders.order(KO, 1, "10.00")])
+        assert isinstance(told, WorkingOrder)
+        assert told.status is OrderStatus.NOT_SENT
+        assert "the next run decides" in told.message
+        venue.account()
+        (told,) = hands.submit([scene.orders.order(KO, 1, "10.00")])
+        assert isinstance(told, WorkingOrder)
+        assert told.status is OrderStatus.SENT
+    assert scene.counts["placeOrder"] == 2
 
 
 def test_1100_that_does_not_end_while_sending_is_an_unknown_outcome(scene: Scene) -> None:

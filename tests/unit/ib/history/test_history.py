@@ -169,7 +169,7 @@ def test_stocks_are_asked_for_split_adjusted_in_regular_hours_with_times_in_seco
     desk.bars(CLOSE - timedelta(days=3))
     (fields,) = desk.asked()
     # contract 2..13, then: expired, end, size of bar, length, regular hours, what, form of date
-    assert fields[14:21] == ["0", "", "1 day", "7 D", "1", "ADJUSTED_LAST", "2"]
+    assert fields[14:21] == ["0", "", "1 day", "7 D", "1", "TRADES", "2"]
     assert fields[2] == "265598"
 
 

@@ -107,6 +107,8 @@ class FedLine:
 
     waiting_to_leave = 0
 
+    throttle: Any = field(default_factory=lambda: SimpleNamespace(forget=lambda: None))
+
     def rest(self, seconds: float) -> None:
         """Let nothing happen."""
 
@@ -236,6 +238,7 @@ class Venue:
     folder: Path
     files: Any
     base: str = "USD"
+    outdated: bool = False
     flags: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
