@@ -198,7 +198,8 @@ def test_rubbish_on_the_wire_is_an_error_or_an_execution_never_a_guess(
         return
     assert cut == 31
     assert heard.fill.price.is_finite()
-    assert heard.fill.quantity == 10
+    # A number in the place of another is believed; nothing else is.
+    assert str(heard.fill.quantity) in {"10", places.get(19, "10")}
     assert heard.fill.commission is None
 
 
