@@ -11,7 +11,11 @@ from tests.contract.brokers.ib_rig import ib_memory_rig, ib_socket_rig
 from tests.contract.brokers.observer import books_add_up
 from tests.contract.brokers.rig import Rig, paper_rig
 
-RIGS: dict[str, Callable[[Path], Rig]] = {"ib-memory": ib_memory_rig, "ib-socket": ib_socket_rig, "paper": paper_rig}
+RIGS: dict[str, Callable[[Path], Rig]] = {
+    "ib-memory": ib_memory_rig,
+    "ib-socket": ib_socket_rig,
+    "paper": paper_rig,
+}
 
 
 @pytest.fixture(params=sorted(RIGS))
