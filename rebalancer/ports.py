@@ -16,6 +16,7 @@ from rebalancer.execution.parameters import WorkParameters
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.fees import FeeSchedule
 from rebalancer.model.flags import ErrorFlag, Step
+from rebalancer.model.income import Income
 from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.market import MarketSnapshot
 from rebalancer.model.orders import (
@@ -40,6 +41,7 @@ from rebalancer.model.records import (
 )
 from rebalancer.model.sessions import SessionTable
 from rebalancer.model.signals import Signal
+from rebalancer.model.stops import PlaceStop, StopOrder
 from rebalancer.model.universe import BarSize, Sleeve, Universe
 from rebalancer.planning.parameters import PlanParameters
 from rebalancer.risk.parameters import Limits
@@ -56,6 +58,8 @@ class Venue(Protocol):
     name: str
     absence_seconds: float
     """How far apart two proofs that an order is not there must be to be believed."""
+    keeps_stops: bool
+    """Whether stops can wait at the venue."""
 
     def now(self) -> datetime:
         """Return the venue's time."""
@@ -100,6 +104,25 @@ class Venue(Protocol):
         bar need not be what it said yesterday.
         """
 
+    def funding(self, instruments: Sequence[Instrument], since: datetime | None) -> Panel:
+        """Return funding rates that were settled after `since` (None: all it has).
+
+        Fractions of a position's value, positive = longs pay; rows are whole hours. A venue
+        without funding returns a panel without rows.
+        """
+
+    def income(self, since: datetime) -> tuple[Income, ...]:
+        """Return what the venue booked by itself at or after `since`, oldest first.
+
+        A venue that tells nothing of it returns an empty tuple.
+        """
+
+    def stops(self) -> tuple[StopOrder, ...]:
+        """Return every stop that waits for its trigger, ours or not."""
+
+    def find_stop(self, reference: str) -> tuple[StopOrder, ...]:
+        """Return the stops with this reference, ended ones too; as `find` does."""
+
     def wait(self, until: datetime) -> tuple[VenueEvent, ...]:
         """Let time pass until `until` at most, or until something happens; return what did.
 
@@ -128,6 +151,15 @@ class Hands(Protocol):
 
     def replace(self, replace: Replace) -> tuple[VenueEvent, ...]:
         """Move a working order's price."""
+
+    def place_stop(self, stop: PlaceStop) -> StopOrder:
+        """Ask for a stop; return it as the venue confirmed it, or with what it said.
+
+        Raises `OutcomeUnknown` when the venue may or may not have it.
+        """
+
+    def cancel_stop(self, stop: StopOrder) -> StopOrder:
+        """Ask for a stop's end; return it as the venue then said it is."""
 
 
 class Broker(Protocol):

@@ -14,6 +14,7 @@ from rebalancer.model.orders import (
     VenueEvent,
     WorkingOrder,
 )
+from rebalancer.model.stops import PlaceStop, StopOrder
 from rebalancer.ports import Venue
 
 DRY_RUN = "dry run: nothing was sent"
@@ -58,3 +59,21 @@ class DryHands:
     def replace(self, replace: Replace) -> tuple[VenueEvent, ...]:
         """Return nothing: there is no order to move."""
         return ()
+
+    def place_stop(self, stop: PlaceStop) -> StopOrder:
+        """Return the stop as not sent."""
+        return StopOrder(
+            reference=stop.reference,
+            venue_id="",
+            instrument=stop.instrument,
+            quantity=stop.quantity,
+            trigger=stop.trigger,
+            limit=stop.limit,
+            status=OrderStatus.NOT_SENT,
+            at=self._venue.now(),
+            message=DRY_RUN,
+        )
+
+    def cancel_stop(self, stop: StopOrder) -> StopOrder:
+        """Return the stop as it is: it still waits at the venue."""
+        return stop

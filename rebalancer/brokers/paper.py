@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
+from rebalancer.brokers.without_stops import HandsWithoutStops, VenueWithoutStops
 from rebalancer.errors import BlindError, ConnectError, OutcomeUnknown, StateError
 from rebalancer.model.account import AccountSnapshot, Position
 from rebalancer.model.fees import FeeSchedule
@@ -109,7 +110,7 @@ class PaperBroker:
             )
 
 
-class PaperVenue:
+class PaperVenue(VenueWithoutStops):
     """A `ports.Venue` over the engine: every read is complete, or raises."""
 
     name = "paper"
@@ -284,7 +285,7 @@ class PaperVenue:
         return quote
 
 
-class PaperHands:
+class PaperHands(HandsWithoutStops):
     """A `ports.Hands` that sends to the engine."""
 
     sends = True

@@ -61,6 +61,8 @@ class Instrument:
     shortable: bool = True
     con_id: int = 0
     exchange: str = ""
+    leaving: str = ""
+    """Why the venue closes it (a delisting): only the way out is open; '' it stays."""
 
     @property
     def venue(self) -> str:

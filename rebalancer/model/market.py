@@ -40,6 +40,8 @@ class Quote:
     trading: bool | None = None
     volume: Decimal | None = None
     average_volume: Decimal | None = None
+    next_funding: datetime | None = None
+    """When the venue next exchanges funding payments; None: never, or it does not say."""
 
     @property
     def mid(self) -> Decimal | None:

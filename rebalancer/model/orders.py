@@ -24,11 +24,12 @@ class Action(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How an order asks for its price."""
+    """How an order asks for its price. POST_ONLY is a limit that is refused rather than taken."""
 
     LIMIT = "LIMIT"
     ADAPTIVE = "ADAPTIVE"
     MARKET = "MARKET"
+    POST_ONLY = "POST_ONLY"
 
 
 class TimeInForce(StrEnum):

@@ -44,6 +44,7 @@ class EntryKind(StrEnum):
     BUST = "bust"
     ADOPTION = "adoption"
     ADJUSTMENT = "adjustment"
+    INCOME = "income"
 
 
 @dataclass(frozen=True, slots=True)

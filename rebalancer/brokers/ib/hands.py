@@ -16,6 +16,7 @@ from rebalancer.brokers.ib.known import KnownOrder
 from rebalancer.brokers.ib.preview import what_if
 from rebalancer.brokers.ib.tickets import refusal, ticket
 from rebalancer.brokers.ib.venue import IbVenue
+from rebalancer.brokers.without_stops import HandsWithoutStops
 from rebalancer.errors import ConnectError, DataError, OutcomeUnknown
 from rebalancer.model.orders import (
     MarginPreview,
@@ -36,7 +37,7 @@ PACE_SECONDS, MOST_MOMENTS = 0.02, 1500
 """How often, and how many times, is looked whether the library's queue is empty (30 s)."""
 
 
-class IbHands:
+class IbHands(HandsWithoutStops):
     """A `ports.Hands` over a connected `IbVenue`."""
 
     sends = True

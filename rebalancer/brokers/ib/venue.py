@@ -14,6 +14,7 @@ from rebalancer.brokers.ib.line import FinalRefusal, Line
 from rebalancer.brokers.ib.orders import OrderBook, is_read_only
 from rebalancer.brokers.ib.passage import Passage
 from rebalancer.brokers.ib.proof import proved
+from rebalancer.brokers.without_stops import VenueWithoutStops
 from rebalancer.errors import BlindError, ConnectError
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.instrument import Instrument
@@ -30,7 +31,7 @@ ROUNDS = 3
 """How often something is read again because Interactive Brokers was lost meanwhile."""
 
 
-class IbVenue:
+class IbVenue(VenueWithoutStops):
     """A `ports.Venue` over one connection; `broker.IbBroker` makes it."""
 
     name = "ib"
