@@ -7,7 +7,8 @@ it is a reason to keep what is there, never one to get it. So
 * what no sleeve with a signal speaks of is held as it is, whatever is remembered;
 * where others with signals want x of it, anything from x to x and what is remembered is
   right: what is held is moved to the nearest of these. An order is then never larger than,
-  nor the other way of, the one that the sleeves with signals alone would give.
+  nor the other way of, the one that the sleeves with signals alone would give, unless what is
+  remembered meets the leverage cap: then the others are scaled down.
 """
 
 from __future__ import annotations

@@ -27,7 +27,9 @@ from tests.contract.brokers.rig import AAPL, KO, MSFT, Rig, us_sessions
 QUICK = IbSettings(request_seconds=5.0, quote_seconds=2.0, connect_attempts=2)
 
 
-def _rig(name: str, folder: Path, start: Callable[[GatewaySpec], Control]) -> Rig:
+def _rig(
+    name: str, folder: Path, start: Callable[[GatewaySpec], Control], *, at_once: bool = True
+) -> Rig:
     def make(faults: FaultScript, **changes: Any) -> IbBroker:
         settings = PaperSettings(**{"seed": 7, **changes.pop("settings", {})})
         universe = changes.pop("universe", Universe((AAPL, MSFT, KO)))
@@ -64,6 +66,7 @@ def _rig(name: str, folder: Path, start: Callable[[GatewaySpec], Control]) -> Ri
         IbHands,
         keeps_days=False,
         reduce_only=False,
+        breaks_at_once=at_once,
         words={"multiple of 0.01": "minimum price variation"},
     )
 
@@ -75,4 +78,4 @@ def ib_memory_rig(folder: Path) -> Rig:
 
 def ib_socket_rig(folder: Path) -> Rig:
     """Return the adapter in front of a gateway in a process of its own."""
-    return _rig("ib-socket", folder, ChildGateway)
+    return _rig("ib-socket", folder, ChildGateway, at_once=False)

@@ -102,6 +102,8 @@ class Rig:
     """Whether the venue still has yesterday's executions and ended orders."""
     reduce_only: bool = True
     """Whether the venue itself knows orders that may only reduce."""
+    breaks_at_once: bool = True
+    """Whether a broken connection is noticed before the next order is handed to it."""
     words: Mapping[str, str] = field(default_factory=dict)
     """What the venue says instead of the engine's words."""
 
