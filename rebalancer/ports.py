@@ -105,10 +105,11 @@ class Venue(Protocol):
         """
 
     def funding(self, instruments: Sequence[Instrument], since: datetime | None) -> Panel:
-        """Return funding rates that were settled after `since` (None: all it has).
+        """Return funding that was settled after `since` (None: all it has).
 
-        Fractions of a position's value, positive = longs pay; rows are whole hours. A venue
-        without funding returns a panel without rows.
+        One plus the rate (a panel's values are positive): a fraction of a position's value,
+        above one = longs pay; rows are whole hours. A venue without funding returns a panel
+        without rows.
         """
 
     def income(self, since: datetime) -> tuple[Income, ...]:
@@ -345,6 +346,8 @@ class Desk:
     commit_after_close_minutes: float = 20.0
     hourly_candles: Candles | None = None
     """The store of hourly bars; None where no sleeve may ask for them."""
+    funding_rates: Candles | None = None
+    """The store of funding rates (one plus each); None where no sleeve may ask for them."""
     late: Callable[[], bool] = lambda: False
     """Whether the run's time is over (monotonic); nothing is sent after it."""
     host: Mapping[str, Any] = field(default_factory=dict)

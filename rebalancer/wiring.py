@@ -29,7 +29,7 @@ from rebalancer.simulators.books import saved_clock
 from rebalancer.simulators.parameters import Transport
 from rebalancer.store.atomic import Files
 from rebalancer.store.books import StateFolder
-from rebalancer.store.candles import HOURLY, NAME, CandleStore
+from rebalancer.store.candles import FUNDING, HOURLY, NAME, CandleStore
 from rebalancer.store.inbox import SignalFolder, SplitInbox
 from rebalancer.store.lazy_database import LazyDatabase, NoDatabase
 
@@ -98,6 +98,7 @@ def desk_for(
         books=books,
         candles=_candles(state, written, files),
         hourly_candles=_candles(state, written, files, HOURLY),
+        funding_rates=_candles(state, written, files, FUNDING),
         generators=ChildGenerators(written / "signals", config.folder, files),
         inbox=_inbox(config, written, files, dry=dry),
         post=post_for(config, files, dry=dry),
@@ -142,7 +143,7 @@ def ib_broker(
     from rebalancer.brokers.ib.broker import IbBroker
     from rebalancer.brokers.ib.passage import at_gateway
 
-    real = config.account.real_money
+    real = config.real_money
     settings = _ib_settings(config)
     port = settings.port or (_LIVE_PORT if real else _PAPER_PORT)
     return IbBroker(

@@ -139,6 +139,12 @@ def _init(parser: Parser) -> None:
     parser.add_argument(
         "--folder", metavar="FOLDER", default=".", help="where to write it (default: here)"
     )
+    parser.add_argument(
+        "--venue",
+        choices=("ib", "binance"),
+        default="ib",
+        help="what it trades: US stocks (ib, the default) or perpetuals (binance)",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite a file that is there")
 
 
@@ -255,6 +261,7 @@ COMMANDS: tuple[Command, ...] = (
         """
         rebalancer init
         rebalancer init --name growth --folder ~/growth
+        rebalancer init --name coins --folder ~/coins --venue binance
         """,
         _init,
     ),

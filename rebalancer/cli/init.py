@@ -12,7 +12,12 @@ from pathlib import Path
 from rebalancer.errors import RebalancerError, UsageError
 from rebalancer.store.atomic import Files
 
-EXAMPLE = "portfolio.example.toml"
+EXAMPLES = {
+    "ib": "portfolio.example.toml",
+    "binance": "portfolio.binance.example.toml",
+}
+"""The example of each venue; both begin with paper money."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _NAME_LINE = re.compile(r'^name = "main"', re.MULTILINE)
 
@@ -29,7 +34,7 @@ def execute(arguments: Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         Files().make_folder(folder / "state" / name)
         copied = _copy_signals(folder / "signals")
-        Files().replace(path, example_text(name).encode("utf-8"))
+        Files().replace(path, example_text(name, arguments.venue).encode("utf-8"))
     except RebalancerError:
         raise
     except OSError as error:
@@ -48,9 +53,9 @@ def execute(arguments: Namespace) -> int:
     return 0
 
 
-def example_text(name: str = "main") -> str:
-    """Return the text of a first configuration; the example is its one source."""
-    text = (files("rebalancer") / EXAMPLE).read_text(encoding="utf-8")
+def example_text(name: str = "main", venue: str = "ib") -> str:
+    """Return the text of a first configuration; the venue's example is its one source."""
+    text = (files("rebalancer") / EXAMPLES[venue]).read_text(encoding="utf-8")
     return _NAME_LINE.sub(f'name = "{name}"', text, count=1)
 
 

@@ -88,7 +88,7 @@ def chosen_mode(config: Config, *, dry: bool, paper: bool) -> Mode:
     """
     if dry:
         return Mode.DRY_RUN
-    if paper and config.account.real_money:
+    if paper and config.real_money:
         raise UsageError(
             f"--paper: {config.path.name} is about the live account {config.account_id}; give "
             'paper money a file of its own (portfolio.name, venue = "simulated"), or see what '

@@ -14,9 +14,10 @@ from rebalancer.config.sections import IB_PAPER, VenueName
 from rebalancer.config.values import Problems, nearest
 from rebalancer.errors import DataError
 from rebalancer.model.fees import FEE_SCHEDULES, fee_schedule
-from rebalancer.model.instrument import Instrument, parse_instrument_id
+from rebalancer.model.instrument import Instrument, Kind, parse_instrument_id
 from rebalancer.model.records import Mode
 from rebalancer.risk.windows import parse_restart_window
+from rebalancer.simulators.parameters import Transport
 
 _PORTFOLIO = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _SLEEVE = re.compile(r"[a-z0-9_]{1,24}")
@@ -44,6 +45,7 @@ def cross_check(
     _account(values["account"], values["portfolio"].get("mode"), problems)
     _sleeves(sleeves, folder, problems)
     _venue(values["account"].get("venue"), instruments, problems)
+    _binance(values, instruments, problems)
     _limits(values["planning"], values["risk"], problems)
     _fees(values["fees"], problems)
     _paper(values["paper"], problems)
@@ -82,12 +84,9 @@ def _account(section: Section, mode: Mode | None, problems: Problems) -> None:
     venue, account = section.get("venue"), section.get("id", "")
     if account and not _ACCOUNT.fullmatch(account):
         problems.add("account.id", account, "must be letters, digits, _ or -, at most 32")
-    if venue is VenueName.BINANCE:
-        problems.add(
-            "account.venue", venue.value, "comes with a later version", "for now: simulated | ib"
-        )
     if venue in (VenueName.IB, VenueName.BINANCE) and not account:
-        problems.add("account.id", None, f"missing for venue {venue.value}")
+        hint = "the account's uid, as its profile shows it" if venue is VenueName.BINANCE else ""
+        problems.add("account.id", None, f"missing for venue {venue.value}", hint)
     if venue is VenueName.IB:
         _ib(section, mode, account, problems)
     low, high = section.get("net_liquidation_min"), section.get("net_liquidation_max")
@@ -175,6 +174,58 @@ def _venue(venue: VenueName | None, instruments: Sequence[Instrument], problems:
             "an account trades at one venue",
             f"here @{wanted}" if wanted else "make a portfolio for each",
         )
+
+
+def _binance(
+    values: Mapping[str, Section], instruments: Sequence[Instrument], problems: Problems
+) -> None:
+    """Note what an account at Binance, or a simulated one, cannot be."""
+    account, mode = values["account"], values["portfolio"].get("mode")
+    demo = values["binance"].get("demo", False)
+    if account.get("venue") is VenueName.BINANCE:
+        if account.get("id") and not account["id"].isascii():
+            problems.add("account.id", account["id"], "must be the account's uid, a number")
+        if mode is Mode.LIVE and demo:
+            problems.add("binance.demo", True, "made-up money is never live", "mode = paper")
+        if mode is Mode.PAPER and not demo:
+            problems.add(
+                "portfolio.mode",
+                "paper",
+                "is not for a live account",
+                'binance.demo = true for the exchange\'s demo, venue = "simulated" for ours',
+            )
+    if not instruments or any(each.venue != "BINANCE" for each in instruments):
+        return
+    kinds = sorted({each.kind.value for each in instruments})
+    if len(kinds) > 1:
+        problems.add(
+            "sleeve.universe",
+            ", ".join(kinds),
+            "one portfolio trades spot or perpetuals, not both",
+            "they are two wallets: make a file for each",
+        )
+    _one_pair_an_asset(instruments, problems)
+    calendar = values["portfolio"].get("calendar")
+    if calendar is not None and calendar != "24/7":
+        problems.add("portfolio.calendar", calendar, "Binance never closes", 'write "24/7"')
+    if values["paper"].get("transport") is Transport.ENGINE:
+        problems.add(
+            "paper.transport",
+            "engine",
+            "there is no Binance without its protocol",
+            "choose socket | memory",
+        )
+
+
+def _one_pair_an_asset(instruments: Sequence[Instrument], problems: Problems) -> None:
+    """Note spot pairs of one asset: its balance could not be told apart."""
+    seen: dict[str, str] = {}
+    for each in instruments:
+        if each.kind is Kind.SPOT:
+            base = each.symbol.removesuffix(each.currency)
+            first = seen.setdefault(base, each.id)
+            if first != each.id:
+                problems.add("sleeve.universe", each.id, f"{first} is of {base} already")
 
 
 def _limits(planning: Section, risk: Section, problems: Problems) -> None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from rebalancer.brokers.binance.parameters import BinanceParameters
 from rebalancer.brokers.ib.parameters import IbParameters
 from rebalancer.config.checks import cross_check
 from rebalancer.config.instruments import read_aliases, read_instruments
@@ -25,6 +26,7 @@ from rebalancer.config.sections import (
 )
 from rebalancer.config.sleeves import read_sleeve
 from rebalancer.config.values import Problems, nearest, read, unknown_key
+from rebalancer.config.venue_defaults import venue_defaults
 from rebalancer.errors import ConfigError, DataError, Problem
 from rebalancer.execution.parameters import WorkParameters
 from rebalancer.model.instrument import Instrument, InstrumentId
@@ -43,6 +45,7 @@ SECTIONS: Mapping[str, tuple[type, ...]] = {
     "fees": (FeeSettings,),
     "paper": (PaperSettings,),
     "ib": (IbParameters,),
+    "binance": (BinanceParameters,),
     "mail": (MailSettings, SmtpSettings),
     "database": (DatabaseSettings,),
 }
@@ -98,8 +101,9 @@ def shared(configs: Sequence[Config]) -> list[Problem]:
     for config in configs:
         venue = config.account.venue.value
         client = config.account.client_id
+        wallet = f"{venue} {config.product.value}" if config.at_binance else venue
         marks = [
-            ("account.id", config.account_id, venue),
+            ("account.id", config.account_id, wallet),
             ("portfolio.name", config.name, str(config.state_folder.resolve())),
         ]
         if client is not None:
@@ -161,6 +165,9 @@ class _Reader:
         calendar = str(values["portfolio"].get("calendar", ""))
         listed = self._list(document, "instrument")
         instruments = read_instruments(listed, wanted, aliases, calendar, self.problems)
+        for table, defaults in venue_defaults(instruments).items():
+            said = self._table(document, table)
+            values[table] |= {key: each for key, each in defaults.items() if key not in said}
         name = str(values["portfolio"].get("name", ""))
         words, secret_problems = passwords(self.path.parent, name, self._environment)
         self._secrets = secret_problems.found
@@ -195,6 +202,7 @@ class _Reader:
             fees=FeeSettings(**values["fees"]),
             paper=PaperSettings(**values["paper"]),
             ib=IbParameters(**values["ib"]),
+            binance=BinanceParameters(**values["binance"]),
             mail=MailSettings(**_only(MailSettings, values["mail"])),
             smtp=self._smtp(values["mail"]),
             database=DatabaseSettings(**values["database"]),

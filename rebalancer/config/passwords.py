@@ -15,7 +15,7 @@ from rebalancer.config.values import Problems, nearest
 from rebalancer.model.secret import Secret
 
 SECRETS_FILE = "secrets.toml"
-KNOWN = ("smtp_password", "database_password")
+KNOWN = ("smtp_password", "database_password", "binance_api_key", "binance_api_secret")
 
 
 def passwords(
@@ -43,7 +43,13 @@ def passwords(
             problems.add(key, "", "must be text in quotes")
             text = None
         found[key] = Secret(text) if text else None
-    return Passwords(found["smtp_password"], found["database_password"]), problems
+    words = Passwords(
+        smtp=found["smtp_password"],
+        database=found["database_password"],
+        binance_key=found["binance_api_key"],
+        binance_secret=found["binance_api_secret"],
+    )
+    return words, problems
 
 
 def env_name(name: str) -> str:

@@ -11,9 +11,10 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from rebalancer.brokers.binance.parameters import BinanceParameters, Product
 from rebalancer.brokers.ib.parameters import IbParameters
 from rebalancer.execution.parameters import WorkParameters
-from rebalancer.model.instrument import Instrument, InstrumentId
+from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.model.records import Mode
 from rebalancer.model.secret import Secret
 from rebalancer.model.universe import Sleeve, Universe
@@ -81,18 +82,6 @@ class AccountSettings:
     net_liquidation_max: Annotated[Decimal, Gt(0)] | None = None
     cancel_scope: CancelScope = CancelScope.OWN
 
-    @property
-    def real_money(self) -> bool:
-        """Return whether orders in this account could cost real money.
-
-        The paper accounts of Interactive Brokers begin with DU or DF; whatever is not known
-        to be one is taken for real.
-        """
-        if self.venue is VenueName.SIMULATED:
-            return False
-        paper = self.venue is VenueName.IB and self.id.upper().startswith(IB_PAPER)
-        return not paper
-
 
 @dataclass(frozen=True)
 class FeeSettings:
@@ -123,6 +112,8 @@ class Passwords:
 
     smtp: Secret | None = None
     database: Secret | None = None
+    binance_key: Secret | None = None
+    binance_secret: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +135,7 @@ class Config:
     fees: FeeSettings
     paper: PaperSettings
     ib: IbParameters
+    binance: BinanceParameters
     mail: MailSettings
     smtp: SmtpSettings | None
     database: DatabaseSettings
@@ -177,10 +169,40 @@ class Config:
 
     @property
     def account_key(self) -> str:
-        """Return what locks the account: its id, and for a simulated one where it lives."""
+        """Return what locks the account: its id, and for a simulated one where it lives.
+
+        The spot and the futures wallet of one account at Binance are two.
+        """
+        if self.account.venue is VenueName.BINANCE:
+            return f"{self.account_id}-{self.product.value}"
         if self.account.venue is not VenueName.SIMULATED:
             return self.account_id
         return f"{self.account_id}@{self.state_folder.resolve()}"
+
+    @property
+    def real_money(self) -> bool:
+        """Return whether orders in this account could cost real money.
+
+        The paper accounts of Interactive Brokers begin with DU or DF, and Binance has a demo;
+        whatever is not known to be one is taken for real.
+        """
+        account = self.account
+        if account.venue is VenueName.SIMULATED:
+            return False
+        if account.venue is VenueName.BINANCE:
+            return not self.binance.demo
+        return not account.id.upper().startswith(IB_PAPER)
+
+    @property
+    def at_binance(self) -> bool:
+        """Return whether what it trades is Binance's, simulated or not."""
+        return any(instrument.venue == "BINANCE" for instrument in self.instruments)
+
+    @property
+    def product(self) -> Product:
+        """Return which of Binance's wallets it trades with."""
+        spot = all(instrument.kind is Kind.SPOT for instrument in self.instruments)
+        return Product.SPOT if spot else Product.USDM
 
     @property
     def universe(self) -> Universe:

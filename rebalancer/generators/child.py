@@ -29,7 +29,7 @@ import numpy as np
 
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.panel import Panel
-from rebalancer.model.signals import Context, Coverage, TargetWeights
+from rebalancer.model.signals import Context, Coverage, FundingRates, TargetWeights
 
 GRACE_SECONDS = 10.0
 """How long after its time limit a plug-in kills itself when no parent is there to do it."""
@@ -49,16 +49,25 @@ def main() -> None:
     while line := requests.readline():
         ask = json.loads(line)
         bars, columns = ask["bars"], len(ask["universe"])
-        times = np.frombuffer(requests.read(8 * bars), np.int64)
-        values = np.frombuffer(requests.read(8 * bars * columns), np.float64)
+        times, values = _table(requests, bars, columns)
+        funding = None
+        if ask["rates"] is not None:
+            funding = FundingRates(*_table(requests, ask["rates"], columns))
         sys.path[:] = path
         _arm(ask["seconds"])
-        reply = _reply(ask, times, values.reshape(bars, columns))
+        reply = _reply(ask, times, values, funding)
         signal.setitimer(signal.ITIMER_REAL, 0)
         if os.getpid() != own:  # the plug-in forked, and this is the copy
             os._exit(0)
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
         _send(replies, reply)
+
+
+def _table(requests: IO[bytes], rows: int, columns: int) -> tuple[Any, Any]:
+    """Return times and values as they stand next on the pipe; read-only arrays."""
+    times = np.frombuffer(requests.read(8 * rows), np.int64)
+    values = np.frombuffer(requests.read(8 * rows * columns), np.float64)
+    return times, values.reshape(rows, columns)
 
 
 def _prepare() -> None:
@@ -81,7 +90,9 @@ def _send(replies: IO[bytes], reply: Mapping[str, Any]) -> None:
         left = left[replies.write(left) :]
 
 
-def _reply(ask: Mapping[str, Any], times: Any, values: Any) -> dict[str, Any]:
+def _reply(
+    ask: Mapping[str, Any], times: Any, values: Any, funding: FundingRates | None
+) -> dict[str, Any]:
     """Run one plug-in; whatever it does, there is a reply."""
     plugin = Path(ask["plugin"])
     try:
@@ -91,6 +102,7 @@ def _reply(ask: Mapping[str, Any], times: Any, values: Any) -> dict[str, Any]:
             universe=tuple(InstrumentId(name) for name in ask["universe"]),
             closes=Panel(tuple(InstrumentId(name) for name in ask["universe"]), times, values),
             parameters=types.MappingProxyType(ask["parameters"]),
+            funding=funding,
         )
         os.chdir(plugin.parent.parent)
         source = plugin.read_bytes()

@@ -16,7 +16,7 @@ from rebalancer.errors import DataError
 from rebalancer.generators.interpreter import ChildBabbled, ChildDied, ChildHung, Interpreter
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import ErrorFlag, Step
-from rebalancer.model.panel import Histories, Panel
+from rebalancer.model.panel import Floats, Histories, Panel, Times
 from rebalancer.model.signal_file import format_signal, signal_file_name, signal_of
 from rebalancer.model.signals import Coverage, Signal, TargetWeights
 from rebalancer.model.universe import Sleeve
@@ -90,7 +90,8 @@ class ChildGenerators:
         try:
             signal_file_name(sleeve.name)
             bars = panel if isinstance(panel, Panel) else panel.of(sleeve.bars)
-            request = _request(sleeve, plugin, bars, now)
+            rates = panel.funding if isinstance(panel, Histories) and sleeve.funding else None
+            request = _request(sleeve, plugin, bars, rates, now)
             if self._child is None:
                 self._child = Interpreter()
             reply = self._child.ask(request, sleeve.timeout_seconds)
@@ -131,26 +132,39 @@ class ChildGenerators:
         return child.output()
 
 
-def _request(sleeve: Sleeve, plugin: Path, panel: Panel, now: datetime) -> bytes:
-    """Return what the child needs: one line of JSON, then times and closes.
+def _request(
+    sleeve: Sleeve, plugin: Path, panel: Panel, funding: Panel | None, now: datetime
+) -> bytes:
+    """Return what the child needs: one line of JSON, times and closes, times and rates.
 
     The closes are the last `history_bars` bars up to `now` of the sleeve's own instruments;
     bars in which none of them has a close are those of other calendars and left out.
     """
     known = panel.up_to(now).select(sleeve.universe)
     rows = np.flatnonzero(~np.isnan(known.values).all(axis=1))[-sleeve.history_bars :]
+    rates = None if funding is None else funding.up_to(now).select(sleeve.universe)
     header = {
         "sleeve": sleeve.name,
         "plugin": str(plugin),
         "now": now.astimezone(UTC).isoformat(),
         "universe": list(sleeve.universe),
         "bars": len(rows),
+        "rates": None if rates is None else len(rates),
         "seconds": sleeve.timeout_seconds,
         "parameters": dict(sleeve.parameters),
     }
     line = json.dumps(header, default=_parameter).encode("ascii") + b"\n"
-    times = np.ascontiguousarray(known.times[rows], np.int64)
-    return line + times.tobytes() + np.ascontiguousarray(known.values[rows], np.float64).tobytes()
+    parts = [line, *_columns(known.times[rows], known.values[rows])]
+    if rates is not None:
+        parts += _columns(rates.times, np.round(rates.values - 1.0, 12))
+    return b"".join(parts)
+
+
+def _columns(times: Times, values: Floats) -> list[bytes]:
+    return [
+        np.ascontiguousarray(times, np.int64).tobytes(),
+        np.ascontiguousarray(values, np.float64).tobytes(),
+    ]
 
 
 def _parameter(value: object) -> Any:

@@ -87,6 +87,8 @@ class Histories:
 
     day: Panel
     hour: Panel
+    funding: Panel | None = None
+    """One plus each funding rate (a panel's values are positive); None where none is wanted."""
 
     def of(self, size: BarSize) -> Panel:
         """Return the bars of one size."""

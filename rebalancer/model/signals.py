@@ -9,6 +9,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.panel import Panel
 
@@ -43,6 +46,21 @@ class Context:
     universe: tuple[InstrumentId, ...]
     closes: Panel
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    funding: FundingRates | None = None
+    """What perpetuals paid, for a sleeve with `funding = true`."""
+
+
+@dataclass(frozen=True, eq=False)
+class FundingRates:
+    """Settled funding rates, oldest first; arrays are read-only.
+
+    `times` has shape (rows,): whole hours, integer seconds since 1970 UTC. `values` has shape
+    (rows, instruments), in the order of the sleeve's universe: fractions of a position's
+    value, positive = longs pay shorts; NaN where nothing was settled.
+    """
+
+    times: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

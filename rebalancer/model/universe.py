@@ -74,3 +74,5 @@ class Sleeve:
     history_bars: Annotated[int, Ge(1), Le(10_000)] = 300
     bars: BarSize = BarSize.DAY
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    funding: bool = False
+    """Whether its generator is given the past funding rates too."""

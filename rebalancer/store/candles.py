@@ -25,6 +25,7 @@ from rebalancer.store.schema import check_version
 
 NAME = "bars.npz"
 HOURLY = "bars-hourly.npz"
+FUNDING = "funding.npz"
 _RENEW = "remove it, the next run fetches its bars again"
 
 

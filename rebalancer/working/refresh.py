@@ -21,6 +21,7 @@ from rebalancer.working.overlap import (
     without_stored,
 )
 from rebalancer.working.page import RunPage
+from rebalancer.working.refresh_funding import refresh_funding
 
 _SECOND = timedelta(seconds=1)
 _NO_REASON = (Verdict.APART, Verdict.DISAGREES)
@@ -39,7 +40,7 @@ def refresh_bars(desk: Desk, venue: Venue, page: RunPage) -> Histories:
         if desk.hourly_candles is None:
             raise StateError("a sleeve wants hourly bars, and there is no store for them")
         hours = _Refresh(desk, venue, page, BarSize.HOUR, desk.hourly_candles).panel()
-    return Histories(days, hours)
+    return Histories(days, hours, refresh_funding(desk, venue, page.now))
 
 
 def _wanted(desk: Desk, size: BarSize) -> tuple[Sleeve, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from rebalancer.config.document import TABLES, document, keys, meanings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,11 +30,12 @@ def test_the_page_has_every_key_with_default_and_range() -> None:
     assert page.count("\n| `") == len(list(keys()))
 
 
-def test_the_example_shows_only_what_it_says_it_shows() -> None:
+@pytest.mark.parametrize("name", ["portfolio.example.toml", "portfolio.binance.example.toml"])
+def test_the_example_shows_only_what_it_says_it_shows(name: str) -> None:
     """Each commented key of the example is a key: whoever takes the # away gets no error."""
     known = set(keys())
     table = ""
-    for line in (ROOT / "portfolio.example.toml").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
         code = line.removeprefix("# ")
         if code.startswith("["):
             table = code.strip("[]").split("]")[0]

@@ -24,7 +24,8 @@ calendar = "XNYS"
 def text(identifier: str, more: str = "") -> str:
     sleeve = f'[[sleeve]]\nname = "s"\nshare = 1\nuniverse = ["{identifier}"]\n'
     entry = f'[[instrument]]\nid = "{identifier}"\n{more}\n' if more else ""
-    return HEAD + sleeve + entry
+    head = HEAD.replace("XNYS", "24/7") if identifier.endswith("@BINANCE") else HEAD
+    return head + sleeve + entry
 
 
 def made(folder: Path, identifier: str, more: str = "") -> Instrument:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from rebalancer.config import Config, check_folder, load
 from rebalancer.errors import ConfigError, Problem
+from rebalancer.execution.parameters import Leftover
+from rebalancer.model.orders import TimeInForce
 from rebalancer.model.records import Mode
 
 GOOD = """
@@ -369,11 +372,89 @@ def test_an_account_at_interactive_brokers_is_read_whole(tmp_path: Path) -> None
     assert paper.portfolio.mode is Mode.PAPER
 
 
-def test_venues_of_later_versions_say_so(tmp_path: Path) -> None:
-    later = LIVE.replace('"ib"', '"binance"').replace("AAPL.STK.USD@IB", "BTCUSDT.PERP@BINANCE")
-    found = one(tmp_path, later)
-    assert found.key == "account.venue"
-    assert "comes with a later version" in found.message
+BINANCE = """
+[portfolio]
+name = "coins"
+mode = "live"
+base_currency = "USDT"
+calendar = "24/7"
+
+[account]
+venue = "binance"
+id = "123456789"
+armed = "123456789"
+net_liquidation_min = 1000
+net_liquidation_max = 2000
+
+[binance]
+leverage = 3
+
+[[sleeve]]
+name = "one"
+share = 1
+universe = ["BTCUSDT.PERP@BINANCE", "ETHUSDT.PERP@BINANCE"]
+"""
+
+
+def test_an_account_at_binance_is_read_whole(tmp_path: Path) -> None:
+    keys = {"REBALANCER_BINANCE_API_KEY": "k", "REBALANCER_COINS_BINANCE_API_SECRET": "s"}
+    config = load(write(tmp_path, BINANCE), keys)
+    assert config.real_money
+    assert config.account_key == "123456789-usdm"
+    assert config.binance.leverage == 3
+    assert config.planning.time_in_force is TimeInForce.GTD
+    assert config.fees.schedule == "binance-usdm"
+    words = config.passwords
+    assert words.binance_key is not None and words.binance_key.reveal() == "k"
+    assert words.binance_secret is not None and words.binance_secret.reveal() == "s"
+    assert "123" not in repr(words)
+
+
+def test_what_the_file_says_goes_before_the_defaults_of_the_venue(tmp_path: Path) -> None:
+    said = BINANCE + '[planning]\ntime_in_force = "GTC"\n[fees]\nschedule = "none"\n'
+    config = load(write(tmp_path, said), {})
+    assert config.planning.time_in_force is TimeInForce.GTC
+    assert config.fees.schedule == "none"
+
+
+def test_spot_and_perpetuals_of_one_account_are_two_wallets(tmp_path: Path) -> None:
+    spot = BINANCE.replace(".PERP", ".SPOT").replace('"coins"', '"spots"')
+    paths = [write(tmp_path, BINANCE, "a.toml"), write(tmp_path, spot, "b.toml")]
+    assert [each.account_key for each in check_folder(paths, {})] == [
+        "123456789-usdm",
+        "123456789-spot",
+    ]
+    assert load(paths[1], {}).execution.leftover is Leftover.CANCEL
+    both = [paths[0], write(tmp_path, BINANCE.replace('"coins"', '"others"'), "c.toml")]
+    with pytest.raises(ConfigError, match=r"account\.id"):
+        check_folder(both, {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ('"24/7"', '"XNYS"', "portfolio.calendar"),
+        ("ETHUSDT.PERP", "ETHUSDT.SPOT", "sleeve.universe"),
+        ("leverage = 3", "demo = true", "binance.demo"),
+        ('mode = "live"', 'mode = "paper"', "portfolio.mode"),
+        ("leverage = 3", "leverage = 0", "binance.leverage"),
+        ("[binance]", '[paper]\ntransport = "engine"\n[binance]', "paper.transport"),
+        ('id = "123456789"\n', "", "account.id"),
+    ],
+)
+def test_an_account_at_binance_must_fit_together(
+    tmp_path: Path, before: str, after: str, key: str
+) -> None:
+    assert key in {each.key for each in problems(write(tmp_path, BINANCE.replace(before, after)))}
+
+
+def test_two_spot_pairs_of_one_asset_cannot_be_told_apart(tmp_path: Path) -> None:
+    pairs = '"BTCUSDT.SPOT@BINANCE", "BTCFDUSD.SPOT@BINANCE"'
+    text = re.sub(r"universe = .*", f"universe = [{pairs}]", BINANCE)
+    text += '[[instrument]]\nid = "BTCFDUSD.SPOT@BINANCE"\ncurrency = "FDUSD"\n'
+    found = one(tmp_path, text)
+    assert (found.key, found.value) == ("sleeve.universe", '"BTCUSDT.SPOT@BINANCE"')
+    assert "is of BTC already" in found.message
 
 
 @pytest.mark.parametrize(
@@ -461,6 +542,15 @@ def test_every_problem_of_every_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         check_folder(paths, {})
     assert [Path(each.file).name for each in caught.value.problems] == ["a.toml", "b.toml"]
+
+
+def test_the_example_of_binance_is_right_as_it_stands() -> None:
+    example = Path(__file__).resolve().parents[3] / "portfolio.binance.example.toml"
+    config = load(example, {})
+    assert config.portfolio.mode is Mode.PAPER
+    assert len(config.instruments) == 9
+    assert config.at_binance and not config.real_money
+    assert example.is_symlink()
 
 
 def test_the_example_is_right_as_it_stands() -> None:

@@ -6,7 +6,7 @@ import importlib
 import math
 import re
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from rebalancer.errors import DataError
 from rebalancer.generators.run import ChildGenerators
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.panel import Panel, empty_panel
-from rebalancer.model.signals import Context, Coverage, TargetWeights
+from rebalancer.model.signals import Context, Coverage, FundingRates, TargetWeights
 from rebalancer.model.universe import Sleeve
 
 FOLDER = Path(__file__).resolve().parents[3] / "signals"
@@ -216,7 +216,10 @@ class NoFiles:
         raise AssertionError(f"{path} was written")
 
 
-PARAMETERS: dict[str, dict[str, object]] = {"fixed_weights": {"weights": {A: Decimal("0.5")}}}
+PARAMETERS: dict[str, dict[str, object]] = {
+    "fixed_weights": {"weights": {A: Decimal("0.5")}},
+    "long_short": {"longs": 1, "shorts": 1},
+}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("[a-z]*.py")))
@@ -231,5 +234,65 @@ def test_every_example_runs_in_the_child(name: str) -> None:
     assert isinstance(answer, TargetWeights), answer
     assert output == ""
     assert set(answer.weights) == set(IDS)
-    asked = Context(NOW, "core", IDS, panel, {"weights": {A: 0.5}} if "fixed" in name else {})
+    told = {"weights": {A: 0.5}} if "fixed" in name else PARAMETERS.get(name, {})
+    asked = Context(NOW, "core", IDS, panel, told)
     assert answer == generator(name)(asked)
+
+
+# ------------------------------------------------------------------ long and short
+
+
+def rated(made: Context, *rows: list[float]) -> Context:
+    times = np.arange(len(rows), dtype=np.int64) * 3600
+    return replace(made, funding=FundingRates(times, np.array(rows)))
+
+
+# Two returns each. A: +10 %, +21 %; B: -10 %, +10 %; C: +10 %, -20 %.
+WINS, STAYS, LOSES = [100.0, 110.0, 133.1], [100.0, 90.0, 99.0], [100.0, 110.0, 88.0]
+NEUTRAL = {"lookback": 2, "volatility_bars": 2, "longs": 1, "shorts": 1}
+
+
+def test_long_short_buys_the_strongest_and_sells_the_weakest() -> None:
+    # Scores: +0.331 / 0.0674 = 4.9, -0.01 / 0.142 = -0.07, -0.12 / 0.225 = -0.53.
+    answer = generator("long_short")(context(WINS, STAYS, LOSES, **NEUTRAL))
+    assert answer == TargetWeights({A: 0.5, B: 0.0, C: -0.5})
+    assert sum(answer.weights.values()) == 0
+
+
+def test_long_short_spreads_each_leg_equally() -> None:
+    asked = context(WINS, STAYS, LOSES, **(NEUTRAL | {"shorts": 2, "gross": 0.8}))
+    assert generator("long_short")(asked).weights == {A: 0.4, B: -0.2, C: -0.2}
+
+
+def test_long_short_turns_where_funding_costs_more_than_the_trend_brings() -> None:
+    made = context(WINS, STAYS, LOSES, **NEUTRAL, carry=1000.0, funding_rows=2)
+    # A long in A paid 2 x 0.003: 4.9 - 6 = -1.1 is the weakest; B at -0.07 the strongest.
+    asked = rated(made, [0.003, 0.0, 0.0], [0.003, 0.0, 0.0])
+    assert generator("long_short")(asked).weights == {A: -0.5, B: 0.5, C: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: context(WINS, STAYS, **(NEUTRAL | {"longs": 2})), "2 instruments, 3 are to be"),
+        (lambda: context(WINS[:2], STAYS[:2], **NEUTRAL), "2 bars of history where 3 are needed"),
+        (
+            lambda: context(WINS, [100.0, NAN, 99.0], **NEUTRAL),
+            "BBB.STK.USD@IB: a close is missing",
+        ),
+        (lambda: context(WINS, [5.0, 5.0, 5.0], **NEUTRAL), "BBB.STK.USD@IB: a close is missing"),
+        (lambda: context(WINS, STAYS, **NEUTRAL, carry=1.0), "needs `funding = true`"),
+        (
+            lambda: rated(context(WINS, STAYS, **NEUTRAL, carry=1.0, funding_rows=2), [0.1, NAN]),
+            "AAA.STK.USD@IB: 1 funding rates of 2",
+        ),
+        (lambda: context(WINS, STAYS, **(NEUTRAL | {"lookback": 0})), "parameters.lookback"),
+        (lambda: context(WINS, STAYS, **NEUTRAL, gross=0.0), "parameters.gross"),
+        (lambda: context(WINS, STAYS, **NEUTRAL, carry=-1.0), "parameters.carry"),
+    ],
+)
+def test_long_short_never_ranks_what_it_does_not_know(
+    made: Callable[[], Context], words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        generator("long_short")(made())
