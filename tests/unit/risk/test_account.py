@@ -8,8 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.account import AccountSnapshot, Position
 from rebalancer.model.flags import Severity
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.risk import check_account
 from tests.unit.risk.builders import (
     NOW,
@@ -60,6 +61,19 @@ def test_missing_positions_show_in_the_gross_value() -> None:
     blind = an_account(gross_position_value=d(10_000))
     assert codes(blind) == ["net-liquidation-unproved"]
     assert "some are missing" in said(blind)
+
+
+def test_the_gross_value_of_interactive_brokers_has_no_futures_in_it() -> None:
+    future = Position(InstrumentId("ES.FUT.202006@IB"), d(2), "USD", d(3100), d(310_000), d(3080))
+    # 2 x 50 x (3,100 - 3,080) = 2,000 of gain; the 310,000 that they are worth are not ours.
+    account = an_account(a_position(A, "100"), gross_position_value=d(10_000))
+    account = replace(
+        account,
+        positions=(*account.positions, future),
+        net_liquidation=account.net_liquidation + 2_000,
+    )
+    assert codes(account) == []
+    assert codes(replace(account, gross_position_value=d(320_000))) == ["net-liquidation-unproved"]
 
 
 def test_currencies_count_at_their_rates() -> None:
