@@ -6,6 +6,7 @@ speak through `ports` only, and the engine behind every rig is the simulated one
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rebalancer.brokers.paper import PaperBroker, PaperHands
 from rebalancer.model.fees import fee_schedule
 from rebalancer.model.flags import ErrorFlag, Step
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
-from rebalancer.model.market import Quote
+from rebalancer.model.market import Freshness, Quote
 from rebalancer.model.orders import (
     ApprovedOrder,
     Fill,
@@ -61,7 +64,7 @@ def stock(symbol: str, **changes: Any) -> Instrument:
     return Instrument(identifier, Kind.STOCK, symbol, "USD", "XNYS", **changes)
 
 
-AAPL, MSFT, KO = stock("AAPL"), stock("MSFT"), stock("KO")
+AAPL, MSFT, KO, GE, NOPE = (stock(each) for each in ("AAPL", "MSFT", "KO", "GE", "NOPE"))
 
 
 @dataclass
@@ -91,13 +94,52 @@ class PageOf:
 
 @dataclass
 class Rig:
-    """One venue under test. `broker(*faults)` is a new connection's broker on the same account."""
+    """One venue under test. `broker(*faults)` is a new connection's broker on the same account.
+
+    `one`, `two` and `three` are instruments of its universe, `low` a price of the first at
+    which nobody sells, `slot` when the account opens; `close`, `night` and `next_open` are of
+    that day's session, where there is one.
+    """
 
     name: str
     folder: Path
     make: Callable[..., Broker]
     hands: Callable[[Venue], Hands]
     numbers: list[int] = field(default_factory=list)
+    one: Instrument = AAPL
+    two: Instrument = MSFT
+    three: Instrument = KO
+    unknown: Instrument = NOPE
+    other: Instrument = GE
+    """One that is not in the universe."""
+    low: str = "10.00"
+    slot: datetime = SLOT
+    close: datetime = CLOSE
+    night: datetime = NIGHT
+    next_open: datetime = NEXT_OPEN
+    next_day: datetime = NEXT_DAY
+    always_open: bool = False
+    """Whether the venue never closes."""
+    instant: bool = False
+    """Whether an answer to an order says at once what has become of it."""
+    doubles: bool = True
+    """Whether the reference of an open order may be used again."""
+    base: str = "USD"
+    tick: Decimal = Decimal("0.01")
+    cash: Decimal = Decimal(100_000)
+    broken_lot: str = "1.5"
+    """A quantity that is not a whole number of lots."""
+    too_many: int = 1_000_000
+    """So many of the first cannot be paid for."""
+    margin: Decimal = Decimal("0.5")
+    """What opening takes of a position's value, within a part of `margin_within`."""
+    margin_within: Decimal = Decimal("1E-9")
+    day: TimeInForce = TimeInForce.DAY
+    ticks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    """Price steps of instruments whose step is not `tick`."""
+    freshness: Freshness = Freshness.SYNTHETIC
+    absence_after: float = 0.0
+    """How long after an order could have been sent its absence is believed, in seconds."""
     keeps_days: bool = True
     """Whether the venue still has yesterday's executions and ended orders."""
     reduce_only: bool = True
@@ -110,9 +152,32 @@ class Rig:
     def broker(self, *faults: Fault, **changes: Any) -> Broker:
         return self.make(FaultScript(faults), **changes)
 
+    def page(self, slot: datetime | None = None, *, attempt: int = 1) -> PageOf:
+        """Return the page of a run in the rig's first slot, or another one."""
+        return PageOf(self.slot if slot is None else slot, attempt)
+
+    def fee(self, quantity: Decimal | int, price: Decimal) -> Decimal:
+        """Return what an order of a few units costs that takes what is there."""
+        # Interactive Brokers, fixed: 0.005 a share, one dollar at least; 0.000072 a share on top.
+        return Decimal("1.00") + abs(quantity) * Decimal("0.000072")
+
+    def needs_news(self) -> None:
+        """Skip what is about messages that travel by themselves where answers say it all."""
+        if self.instant:
+            pytest.skip("here an answer says at once what has become of an order")
+
+    def needs_session(self) -> None:
+        """Skip what is about a venue's opening and close where there is none."""
+        if self.always_open:
+            pytest.skip("this venue never closes")
+
     def books(self) -> bytes:
         """Return the bytes of the venue's own books."""
         return (self.folder / FILE).read_bytes()
+
+    def orders(self) -> object:
+        """Return the orders in the venue's own books."""
+        return json.loads(self.books())["orders"]
 
     def reference(self) -> str:
         """Return an order reference that was not used before."""
@@ -125,7 +190,7 @@ class Rig:
         quantity: int | str,
         limit: Decimal | str | None,
         *,
-        time_in_force: TimeInForce = TimeInForce.DAY,
+        time_in_force: TimeInForce | None = None,
         reduce_only: bool = False,
     ) -> Place:
         """Return an order; without a limit it is a market order."""
@@ -135,7 +200,7 @@ class Rig:
             quantity=Decimal(quantity),
             limit=None if limit is None else Decimal(limit),
             order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
-            time_in_force=time_in_force,
+            time_in_force=time_in_force or self.day,
             reduce_only=reduce_only,
             good_till=None,
         )
@@ -201,6 +266,16 @@ def fills(events: Sequence[VenueEvent]) -> list[Fill]:
     return list(found.values())
 
 
+def life(*told: Sequence[VenueEvent]) -> list[OrderStatus]:
+    """Return the statuses an order went through, each once, without those of its journey."""
+    found: list[OrderStatus] = []
+    for status in (each for events in told for each in statuses(events)):
+        on_its_way = status in (OrderStatus.SENT, OrderStatus.PENDING_CANCEL)
+        if not on_its_way and status not in found[-1:]:
+            found.append(status)
+    return found
+
+
 def statuses(events: Sequence[VenueEvent]) -> list[OrderStatus]:
     """Return the statuses that orders went through."""
     return [event.status for event in events if isinstance(event, WorkingOrder)]
@@ -209,5 +284,4 @@ def statuses(events: Sequence[VenueEvent]) -> list[OrderStatus]:
 def buy_now(rig: Rig, venue: Venue, instrument: Instrument, quantity: int) -> list[VenueEvent]:
     """Buy at the market's ask and wait until it is done."""
     place = rig.order(instrument, quantity, ask(venue, instrument) + 1)
-    rig.hands(venue).submit([place])
-    return listen(venue, 180)
+    return [*rig.hands(venue).submit([place]), *listen(venue, 180)]
