@@ -159,7 +159,7 @@ class Rig:
     def fee(self, quantity: Decimal | int, price: Decimal) -> Decimal:
         """Return what an order of a few units costs that takes what is there."""
         # Interactive Brokers, fixed: 0.005 a share, one dollar at least; 0.000072 a share on top.
-        return Decimal("1.00") + abs(quantity) * Decimal("0.000072")
+        return Decimal("1.00") + abs(Decimal(quantity)) * Decimal("0.000072")
 
     def needs_news(self) -> None:
         """Skip what is about messages that travel by themselves where answers say it all."""
