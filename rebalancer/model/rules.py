@@ -17,11 +17,35 @@ class PriceLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceBand:
+    """The lowest and highest limit a venue takes, as multiples of its reference price.
+
+    None: no limit on that side. The reference is the venue's (Binance USDⓈ-M: the mark price;
+    spot: an average of the last minutes).
+    """
+
+    low: Decimal | None = None
+    high: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a band that no price fits into."""
+        low, high = self.low, self.high
+        if (low is not None and low < 0) or (high is not None and high <= 0):
+            raise DataError(f"price band {low} to {high}: multiples must be positive")
+        if low is not None and high is not None and low > high:
+            raise DataError(f"price band {low} to {high} is upside down")
+
+
+@dataclass(frozen=True, slots=True)
 class TradingRules:
     """Ticks by price level, lots and minimums of one instrument.
 
     Sizes are in units of the instrument, notionals in its currency. `max_size` None means
     no limit; a step must be positive (adapters translate a venue's 0 to the finest size).
+    What a venue limits besides is None where it does not: `min_price`, `max_price` of any
+    limit; `buy_band`, `sell_band` around its reference price; `max_notional` of one order;
+    `max_position`, the absolute holding that working buys count towards; `max_orders` and
+    `max_stops`, how many may be open at a time in this instrument.
     """
 
     price_levels: tuple[PriceLevel, ...] = (PriceLevel(Decimal(0), Decimal("0.01")),)
@@ -31,6 +55,14 @@ class TradingRules:
     max_size: Decimal | None = None
     min_notional: Decimal = Decimal(0)
     reduce_only_exempt: bool = False
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    buy_band: PriceBand | None = None
+    sell_band: PriceBand | None = None
+    max_notional: Decimal | None = None
+    max_position: Decimal | None = None
+    max_orders: int | None = None
+    max_stops: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse rules that no exact arithmetic could follow."""
@@ -51,3 +83,19 @@ class TradingRules:
         """Return the tick that holds at `price` (its absolute value decides the level)."""
         size = abs(price)
         return next(level.step for level in reversed(self.price_levels) if size >= level.edge)
+
+    def price_bounds(
+        self, *, buys: bool, reference: Decimal
+    ) -> tuple[Decimal | None, Decimal | None]:
+        """Return the lowest and highest limit the venue takes of a buy or a sell now.
+
+        `reference` is the venue's reference price. None: no limit on that side. The bounds
+        are not on the grid of ticks.
+        """
+        band = (self.buy_band if buys else self.sell_band) or PriceBand()
+        lows = [self.min_price, None if band.low is None else band.low * reference]
+        highs = [self.max_price, None if band.high is None else band.high * reference]
+        return (
+            max((each for each in lows if each is not None), default=None),
+            min((each for each in highs if each is not None), default=None),
+        )

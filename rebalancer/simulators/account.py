@@ -7,7 +7,9 @@ from decimal import Decimal
 
 from rebalancer.errors import DataError
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind, parse_instrument_id
+from rebalancer.simulators.booking import add
 from rebalancer.simulators.books import SCHEMA, Account, Holding
+from rebalancer.simulators.kinds import base_asset
 from rebalancer.simulators.market import Market
 from rebalancer.simulators.parameters import PaperSettings
 from rebalancer.simulators.worth import Valuer
@@ -40,7 +42,8 @@ def new_account(
     cash = dict(sorted(settings.cash.items())) or {base: DEFAULT_CASH}
     valuer = Valuer(market, instruments, settings, base)
     for currency in cash:
-        if currency not in valuer.rates:
+        known = valuer.rate(currency) or valuer.pair_price(currency, settings.start)
+        if known is None:
             raise DataError(f"paper.cash.{currency}: paper.fx has no rate for {currency}")
     holdings = {}
     for text, quantity in sorted(settings.positions.items()):
@@ -50,9 +53,11 @@ def new_account(
         price = None if instrument is None else market.mark(instrument, settings.start)
         if instrument is None or price is None or instrument.kind is Kind.FOREX:
             raise DataError(f"{key}: it has no price in recording {market.name}")
-        if instrument.currency not in valuer.rates:
+        if valuer.rate(instrument.currency) is None:
             raise DataError(f"{key}: paper.fx has no rate for {instrument.currency}")
-        if quantity:
+        if quantity and instrument.kind is Kind.SPOT:
+            add(cash, base_asset(instrument), quantity)
+        elif quantity:
             holdings[identifier] = Holding(quantity, price)
     return Account(
         schema=SCHEMA,

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.model.orders import OrderType, TimeInForce
 from rebalancer.simulators.books import Account, Order
-from rebalancer.simulators.market import Market
+from rebalancer.simulators.kinds import base_asset, is_margined, is_pair
+from rebalancer.simulators.market import Market, Touch
 from rebalancer.simulators.parameters import PaperSettings
 from rebalancer.simulators.worth import Valuer
 
@@ -54,6 +55,7 @@ class Admission:
             or price_refusal(instrument, order)
             or self._size(instrument, order, at)
             or self._hours(instrument, order, at)
+            or self._post_only(instrument, order, at)
             or self._position(instrument, order, account, working)
             or self._money(instrument, order, account, working, at)
         )
@@ -93,10 +95,15 @@ class Admission:
             return Refusal("closed", "the market is closed, and no later session is known")
         return None
 
+    def _post_only(self, instrument: Instrument, order: Order, at: datetime) -> Refusal | None:
+        if not order.post_only:
+            return None
+        return post_only_refusal(order, self._market.touch(instrument, at))
+
     def _position(
         self, instrument: Instrument, order: Order, account: Account, working: Sequence[Order]
     ) -> Refusal | None:
-        if instrument.kind is Kind.FOREX:
+        if is_pair(instrument):
             no = Refusal("reduce-only", "a conversion has no position to reduce")
             return no if order.reduce_only else None
         holding = account.holdings.get(order.instrument)
@@ -123,11 +130,10 @@ class Admission:
         working: Sequence[Order],
         at: datetime,
     ) -> Refusal | None:
-        if self._settings.cash_account:
+        if self._settings.cash_account or instrument.kind is Kind.SPOT:
             return self._settled(instrument, order, account, working, at)
-        before = self._valuer.initial_with(account, working, at)
-        after = self._valuer.initial_with(account, (*working, order), at)
-        there = self._valuer.worth(account, at).net_liquidation
+        before, after = self._valuer.initial_after(account, working, order, at)
+        there = self._valuer.net(account, at)
         if after > there and after > before:
             return Refusal(
                 "margin",
@@ -143,9 +149,9 @@ class Admission:
         working: Sequence[Order],
         at: datetime,
     ) -> Refusal | None:
-        if order.quantity < 0 and instrument.kind is not Kind.FOREX:
+        if order.quantity < 0 and not is_pair(instrument):
             return None
-        spends = instrument.currency if order.quantity > 0 else instrument.symbol
+        spends = instrument.currency if order.quantity > 0 else base_asset(instrument)
         needed = self._spends(order, spends, at)
         needed += sum((self._spends(other, spends, at) for other in working), _ZERO)
         there = self._valuer.settled_cash(account, at).get(spends, _ZERO)
@@ -158,13 +164,15 @@ class Admission:
     def _spends(self, order: Order, currency: str, at: datetime) -> Decimal:
         """Return how much of a currency an order takes when all of it trades."""
         instrument = self._instruments[order.instrument]
+        if is_margined(instrument):
+            return _ZERO
         if order.quantity > 0 and instrument.currency == currency:
             price = order.limit
             if price is None:
                 touch = self._market.touch(instrument, at)
                 price = touch.ask if touch else _ZERO
             return order.remaining * price * instrument.multiplier / instrument.magnifier
-        sold = instrument.kind is Kind.FOREX and instrument.symbol == currency
+        sold = is_pair(instrument) and base_asset(instrument) == currency
         return -order.remaining if order.quantity < 0 and sold else _ZERO
 
 
@@ -178,3 +186,14 @@ def price_refusal(instrument: Instrument, order: Order) -> Refusal | None:
     if order.limit % step:
         return Refusal("tick", f"price {order.limit} is not a multiple of {step}")
     return None
+
+
+def post_only_refusal(order: Order, touch: Touch | None) -> Refusal | None:
+    """Return why a post-only order is refused: it would trade at once; None when it rests."""
+    if touch is None or order.limit is None:
+        return None
+    buying = order.quantity > 0
+    if order.limit < touch.ask if buying else order.limit > touch.bid:
+        return None
+    side = f"ask of {touch.ask}" if buying else f"bid of {touch.bid}"
+    return Refusal("post-only", f"price {order.limit} would trade at once against the {side}")

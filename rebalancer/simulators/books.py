@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Protocol
 
 from rebalancer.errors import DataError, NewerState, StateError
-from rebalancer.model.codec import from_plain, to_json
+from rebalancer.model.codec import from_plain, to_plain
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import OrderStatus, OrderType, TimeInForce
 
 SCHEMA = 1
 FILE = "books.json"
+_YOUNG = ("codec", "post_only", "forced")
+"""What only some venues have; it is in the file where it says something."""
 
 
 class FilesLike(Protocol):
@@ -44,6 +46,8 @@ class Order:
     in the instrument's currency. `refusal` names why it was rejected (`admission`), `message`
     says it. `move_to`, `resize_to` and `retime_to` are the price (None: at market), the signed
     quantity and the time in force it will have at `move_at`. `tags` are a codec's own notes.
+    `post_only`: it is refused rather than taken; `forced`: the venue itself wants it (it
+    closes a position), and nothing is refused.
     """
 
     id: int
@@ -74,6 +78,8 @@ class Order:
     message: str = ""
     refusal: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    post_only: bool = False
+    forced: bool = False
 
     @property
     def remaining(self) -> Decimal:
@@ -132,7 +138,8 @@ class Account:
     """Everything one simulated account is. Cash and fees by currency, holdings by instrument.
 
     `carried_cash` and `carried_positions` are the balances before the first execution that is
-    still remembered: with `executions` they add up to `cash` and `holdings`, always.
+    still remembered: with `executions` they add up to `cash` and `holdings`, always. `codec`
+    is what a codec has to remember beside them, JSON texts by name.
     """
 
     schema: int
@@ -151,6 +158,7 @@ class Account:
     next_order: int = 1
     next_execution: int = 1
     duplicate_references: int = 0
+    codec: dict[str, str] = field(default_factory=dict)
 
 
 class Books:
@@ -169,7 +177,13 @@ class Books:
 
     def content(self) -> bytes:
         """Return the books as the file has them: the same account, the same bytes."""
-        return (to_json(self.account, indent=1) + "\n").encode("ascii")
+        plain = to_plain(self.account)
+        _leave_out(plain, _YOUNG)
+        for order in plain["orders"]:
+            _leave_out(order, _YOUNG)
+        return (json.dumps(plain, indent=1, separators=(",", ": "), allow_nan=False) + "\n").encode(
+            "ascii"
+        )
 
     def save(self) -> None:
         """Replace the file; afterwards, or after a pulled plug, it is all old or all new."""
@@ -203,6 +217,12 @@ def saved_clock(folder: Path) -> datetime | None:
         return datetime.fromisoformat(str(plain["now"])).astimezone(UTC)
     except (KeyError, ValueError) as error:
         raise _damaged(path, "its clock (now) is not a time") from error
+
+
+def _leave_out(plain: dict[str, object], names: tuple[str, ...]) -> None:
+    for name in names:
+        if not plain.get(name, True):
+            del plain[name]
 
 
 def _plain(path: Path, content: bytes) -> dict[str, object]:

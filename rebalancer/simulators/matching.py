@@ -1,4 +1,4 @@
-"""How an order meets the recorded market, and what a trade does to the books."""
+"""How an order meets the recorded market."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from rebalancer.model.fees import FeeSchedule, OrderSoFar
-from rebalancer.model.instrument import Instrument, InstrumentId, Kind
+from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.orders import OrderStatus
+from rebalancer.simulators.booking import FINEST, add, book
 from rebalancer.simulators.books import Account, Execution, Holding, Order, Taken
 from rebalancer.simulators.clock import latency
 from rebalancer.simulators.faults import FaultKind, FaultScript
+from rebalancer.simulators.kinds import base_asset, is_crypto, is_pair
 from rebalancer.simulators.market import Market, Touch
 from rebalancer.simulators.parameters import PaperSettings
 
 _ZERO = Decimal(0)
-_FINEST_FEE = Decimal("1E-8")
 
 
 def plain_execution_id(at: datetime, number: int) -> str:
@@ -71,7 +72,7 @@ class Matcher:
         if size <= 0:
             return None
         traded_at = price if order.taker or limit is None else limit
-        return self._trade(account, order, size if buying else -size, traded_at, at)
+        return self.trade(account, order, size if buying else -size, traded_at, at)
 
     def _size(self, account: Account, order: Order, touch: Touch, at: datetime) -> Decimal:
         """Return how much can trade now, not negative."""
@@ -92,14 +93,21 @@ class Matcher:
                 account.taken[_side(order)] = Taken(minute, used + size)
         return size
 
-    def _trade(
+    def trade(
         self, account: Account, order: Order, quantity: Decimal, price: Decimal, at: datetime
     ) -> Execution:
+        """Book a trade of an order; one that has traded completely is FILLED afterwards."""
         instrument = self._instruments[order.instrument]
         before = OrderSoFar(abs(order.filled), order.notional, order.fee)
         fee = self._fees.fill_fee(instrument, quantity, price, before, maker=not order.taker)
-        commission = fee.amount.quantize(_FINEST_FEE, ROUND_HALF_EVEN)
+        charged = commission = fee.amount.quantize(FINEST, ROUND_HALF_EVEN)
+        paid_in = fee.currency
+        if is_crypto(instrument) and is_pair(instrument) and quantity > 0:
+            # Spot keeps its fee back from what the trade brings: the asset that was bought.
+            paid_in = base_asset(instrument)
+            commission = (fee.amount / price).quantize(FINEST, ROUND_HALF_EVEN)
         number = account.next_execution
+        tell_at = self._tell_at(instrument, order, number, at)
         execution = Execution(
             id=self.execution_id(at, number),
             order=order.id,
@@ -111,122 +119,33 @@ class Matcher:
             at=at,
             liquidity="taker" if order.taker else "maker",
             commission=commission,
-            commission_currency=fee.currency,
-            tell_at=self._tell_at(order, number, at),
+            commission_currency=paid_in,
+            tell_at=tell_at,
+            told=is_crypto(instrument) and tell_at == at,
         )
         account.next_execution += 1
         account.executions += (execution,)
         order.filled += quantity
         order.notional += abs(quantity * price) * instrument.multiplier / instrument.magnifier
-        order.fee += commission
+        order.fee += charged
         if not order.remaining:
             order.status, order.ended_at = OrderStatus.FILLED, at
         execution.realised = book(account, instrument, quantity, price)
-        _add(account.cash, fee.currency, -commission)
-        _add(account.fees, fee.currency, commission)
+        add(account.cash, paid_in, -commission)
+        add(account.fees, paid_in, commission)
         return execution
 
-    def _tell_at(self, order: Order, number: int, at: datetime) -> datetime | None:
+    def _tell_at(
+        self, instrument: Instrument, order: Order, number: int, at: datetime
+    ) -> datetime | None:
         if self._faults.strikes(FaultKind.MISSING_COMMISSION, order.instrument):
             return None
         late = self._faults.strikes(FaultKind.LATE_COMMISSION, order.instrument)
-        delay = latency(
-            self._settings.seed, f"commission|{number}", self._settings.commission_seconds
-        )
+        delay = timedelta(0)
+        if not is_crypto(instrument):
+            seconds = self._settings.commission_seconds
+            delay = latency(self._settings.seed, f"commission|{number}", seconds)
         return at + delay + timedelta(seconds=late.seconds if late else 0)
-
-
-def book(
-    account: Account, instrument: Instrument, quantity: Decimal, price: Decimal
-) -> Decimal | None:
-    """Book a trade without its fee: cash against position, or one currency against another.
-
-    Returns the profit it realised; None when it closed nothing.
-    """
-    _pay(account.cash, instrument, quantity, price)
-    if instrument.kind is Kind.FOREX:
-        return None
-    holding = account.holdings.setdefault(instrument.id, Holding())
-    held = holding.quantity
-    if held * quantity >= 0:
-        cost = held * holding.average_cost + quantity * price
-        holding.quantity = held + quantity
-        holding.average_cost = cost / holding.quantity
-        return None
-    closed = min(abs(held), abs(quantity)).copy_sign(held)
-    unit = instrument.multiplier / instrument.magnifier
-    realised = closed * (price - holding.average_cost) * unit
-    holding.realised += realised
-    holding.quantity = held + quantity
-    if not holding.quantity:
-        holding.average_cost = _ZERO
-    elif abs(quantity) > abs(held):
-        holding.average_cost = price
-    return realised
-
-
-def correct_trade(
-    account: Account,
-    instrument: Instrument,
-    execution: Execution,
-    *,
-    quantity: Decimal,
-    price: Decimal,
-    commission: Decimal,
-) -> None:
-    """Change an execution as a venue does that corrects it: cash, position and order follow.
-
-    A quantity of 0 takes the trade back; a filled order that is not full any more is
-    CANCELLED. What it realised is corrected for its price, not for its quantity.
-    """
-    before, paid = execution.quantity, execution.quantity * execution.price
-    value = quantity * price
-    _pay(account.cash, instrument, -before, execution.price)
-    _pay(account.cash, instrument, quantity, price)
-    unit = instrument.multiplier / instrument.magnifier
-    if instrument.kind is not Kind.FOREX:
-        holding = account.holdings.setdefault(instrument.id, Holding())
-        held = holding.quantity
-        holding.quantity = held + quantity - before
-        if execution.realised is not None:
-            execution.realised += (paid - value) * unit if quantity == before else _ZERO
-        elif holding.quantity:
-            cost = held * holding.average_cost + value - paid
-            holding.average_cost = cost / holding.quantity
-    difference = commission - execution.commission
-    _add(account.cash, execution.commission_currency, -difference)
-    _add(account.fees, execution.commission_currency, difference)
-    execution.quantity, execution.price, execution.commission = quantity, price, commission
-    for order in account.orders:
-        if order.id == execution.order:
-            order.filled += quantity - before
-            order.notional += (abs(value) - abs(paid)) * unit
-            order.fee += difference
-            if order.status is OrderStatus.FILLED and order.remaining:
-                order.status = OrderStatus.CANCELLED
-
-
-def carry(account: Account, instrument: Instrument, execution: Execution) -> None:
-    """Move an execution that is about to be forgotten into the balances carried over."""
-    _pay(account.carried_cash, instrument, execution.quantity, execution.price)
-    _add(account.carried_cash, execution.commission_currency, -execution.commission)
-    if instrument.kind is not Kind.FOREX:
-        held = account.carried_positions.get(instrument.id, _ZERO)
-        account.carried_positions[instrument.id] = held + execution.quantity
-
-
-def _pay(
-    cash: dict[str, Decimal], instrument: Instrument, quantity: Decimal, price: Decimal
-) -> None:
-    """Book the cash of a trade: against a position, or one currency against another."""
-    if instrument.kind is Kind.FOREX:
-        _add(cash, instrument.symbol, quantity)
-    value = quantity * price * instrument.multiplier / instrument.magnifier
-    _add(cash, instrument.currency, -value)
-
-
-def _add(amounts: dict[str, Decimal], currency: str, amount: Decimal) -> None:
-    amounts[currency] = amounts.get(currency, _ZERO) + amount
 
 
 def _side(order: Order) -> str:

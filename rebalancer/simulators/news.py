@@ -17,7 +17,8 @@ from rebalancer.simulators.books import Execution, Order
 class NewOrder:
     """What a client asks for. `good_till` is for GTD; `tags` are a codec's own notes.
 
-    `held`: it stays where it is until `Exchange.release`.
+    `held`: it stays where it is until `Exchange.release`. `post_only`: it is refused (code
+    "post-only") when it would trade at once. `forced`: the venue's own, nothing is refused.
     """
 
     reference: str
@@ -30,6 +31,8 @@ class NewOrder:
     good_till: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     held: bool = False
+    post_only: bool = False
+    forced: bool = False
 
 
 class Cause(StrEnum):

@@ -55,7 +55,7 @@ class Recording:
 @cache
 def recording(name: str) -> Recording:
     """Return a recording of this package; raises `DataError` naming those there are."""
-    known = sorted(path.name for path in RECORDINGS.iterdir() if path.is_dir())
+    known = sorted({path.parent.name for path in RECORDINGS.glob("*/stocks.csv.gz")})
     if name not in known:
         raise DataError(f"paper.recording = {name!r}: there is no such; known: {', '.join(known)}")
     parts = [_read(path) for path in sorted((RECORDINGS / name).glob("*.csv.gz"))]

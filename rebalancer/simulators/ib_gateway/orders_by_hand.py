@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rebalancer.errors import DataError
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import OrderType, TimeInForce, execution_revision
+from rebalancer.simulators.booking import correct_trade
 from rebalancer.simulators.books import Execution, Order
 from rebalancer.simulators.ib_gateway.executions import (
     order_of,
@@ -19,7 +20,6 @@ from rebalancer.simulators.ib_gateway.executions import (
 )
 from rebalancer.simulators.ib_gateway.orders_state import LIQUIDATION
 from rebalancer.simulators.ib_gateway.trading import hearers
-from rebalancer.simulators.matching import correct_trade
 from rebalancer.simulators.news import NewOrder
 
 if TYPE_CHECKING:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import ipaddress
-import socket
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from rebalancer.errors import UsageError
+from rebalancer.simulators.loopback import bound, loopback, unusable
 
 if TYPE_CHECKING:
     from rebalancer.simulators.ib_gateway.gateway import Gateway
@@ -38,7 +35,7 @@ class LoopbackServer:
         refused: Callable[[], bool] = lambda: False,
     ) -> None:
         self.gateway = gateway
-        self.host = _loopback(host)
+        self.host = loopback(host, "the simulated gateway")
         self.port = port
         self._refused = refused
         self._server: asyncio.Server | None = None
@@ -49,10 +46,10 @@ class LoopbackServer:
         self.gateway.loop = loop
         try:
             self._server = await loop.create_server(
-                lambda: _Connection(self.gateway), sock=_bound(self.host, self.port)
+                lambda: _Connection(self.gateway), sock=bound(self.host, self.port)
             )
         except OSError as error:
-            raise _unusable(self.host, self.port, error) from error
+            raise unusable(self.host, self.port, error, "gateway") from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def obey(self) -> None:
@@ -140,41 +137,3 @@ class _Connection(asyncio.Protocol):
 
 
 _PATIENCE = 2.0
-
-
-def _loopback(host: str) -> str:
-    """Return the address; raises `UsageError` unless only this machine can reach it."""
-    if host == "localhost":
-        return "127.0.0.1"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = None
-    if address is None or not address.is_loopback:
-        raise UsageError(
-            f"the simulated gateway listens on loopback only: {host!r} is not 127.0.0.1, ::1 or "
-            "localhost"
-        )
-    return host
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, port))
-    except OSError:
-        found.close()
-        raise
-    return found
-
-
-def _unusable(host: str, port: int, error: OSError) -> UsageError:
-    if error.errno == errno.EADDRINUSE:
-        return UsageError(
-            f"port {port} of {host} is in use (another gateway?); choose another with --port"
-        )
-    if error.errno == errno.EACCES:
-        return UsageError(f"port {port} of {host} needs more rights; choose one above 1023")
-    return UsageError(f"cannot listen at {host}:{port}: {error.strerror or error}")

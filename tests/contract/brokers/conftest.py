@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.brokers.binance_rig import binance_memory_rig, binance_socket_rig
 from tests.contract.brokers.ib_rig import ib_memory_rig, ib_socket_rig
 from tests.contract.brokers.observer import books_add_up
 from tests.contract.brokers.rig import Rig, paper_rig
 
 RIGS: dict[str, Callable[[Path], Rig]] = {
+    "binance-memory": binance_memory_rig,
+    "binance-socket": binance_socket_rig,
     "ib-memory": ib_memory_rig,
     "ib-socket": ib_socket_rig,
     "paper": paper_rig,

@@ -14,7 +14,8 @@ def books_add_up(folder: Path) -> None:
     """Check cash, positions and fills of the books in a folder against each other.
 
     Reads the file as plain JSON, on purpose without the engine's own types. All prices are
-    in the instruments' currency, with a multiplier of one.
+    in the instruments' currency, with a multiplier of one. A pair (currencies, spot) exchanges
+    two assets; a perpetual moves no cash but its fee and what it realises.
     """
     books = json.loads((folder / FILE).read_text("ascii"))
     cash: dict[str, Decimal] = defaultdict(Decimal)
@@ -26,13 +27,16 @@ def books_add_up(folder: Path) -> None:
         held[instrument] += Decimal(quantity)
     for execution in books["executions"]:
         quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
-        cash[execution["currency"]] -= quantity * price
+        name, currency = execution["instrument"], execution["currency"]
         cash[execution["commission_currency"]] -= Decimal(execution["commission"])
-        symbol, kind = execution["instrument"].split(".")[0], execution["instrument"].split(".")[2]
-        if kind == "FX@IB":
-            cash[symbol] += quantity
+        if ".PERP" in name:
+            cash[currency] += Decimal(execution["realised"] or 0)
         else:
-            held[execution["instrument"]] += quantity
+            cash[currency] -= quantity * price
+        if ".FX@" in name or ".SPOT@" in name:
+            cash[name.split(".")[0].removesuffix(currency)] += quantity
+        else:
+            held[name] += quantity
         traded[execution["order"]] += quantity
     now = {currency: Decimal(amount) for currency, amount in books["cash"].items()}
     for currency in {*cash, *now}:

@@ -30,6 +30,7 @@ from rebalancer.model.orders import (
     TimeInForce,
     VenueEvent,
     WorkingOrder,
+    order_reference,
 )
 from rebalancer.model.sessions import PackedSessions, SessionTable
 from rebalancer.model.universe import Universe
@@ -122,6 +123,9 @@ class Rig:
     """Whether the venue never closes."""
     instant: bool = False
     """Whether an answer to an order says at once what has become of it."""
+    half_of_eleven: Decimal = Decimal(5)
+    """Half of eleven units of the first, in whole lots."""
+    other_account: str = "PAPER-other"
     doubles: bool = True
     """Whether the reference of an open order may be used again."""
     base: str = "USD"
@@ -179,10 +183,11 @@ class Rig:
         """Return the orders in the venue's own books."""
         return json.loads(self.books())["orders"]
 
-    def reference(self) -> str:
+    def reference(self, instrument: Instrument | None = None) -> str:
         """Return an order reference that was not used before."""
         self.numbers.append(len(self.numbers) + 1)
-        return f"demo.2003021505r1.AAAAAAAA.{self.numbers[-1]}"
+        name = (instrument or self.one).id
+        return order_reference("demo", self.slot, 1, name, self.numbers[-1])
 
     def order(
         self,
@@ -195,7 +200,7 @@ class Rig:
     ) -> Place:
         """Return an order; without a limit it is a market order."""
         return Place(
-            reference=self.reference(),
+            reference=self.reference(instrument),
             instrument=instrument.id,
             quantity=Decimal(quantity),
             limit=None if limit is None else Decimal(limit),

@@ -118,7 +118,7 @@ def order_of(
 ) -> Place:
     tick = instrument.rules.price_step(price)
     return Place(
-        reference=rig.reference(),
+        reference=rig.reference(instrument),
         instrument=instrument.id,
         quantity=Decimal(quantity),
         limit=None

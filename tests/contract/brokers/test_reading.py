@@ -27,7 +27,7 @@ def held(rig: Rig) -> dict[str, Decimal]:
 def test_a_new_account_has_its_opening_cash_and_nothing_else(rig: Rig) -> None:
     with rig.broker().connect(rig.page()) as venue:
         account = venue.account()
-        assert venue.now() == rig.slot
+        assert rig.slot <= venue.now() < rig.slot + timedelta(seconds=2)
         assert venue.open_orders() == ()
         assert venue.executions(rig.slot - timedelta(days=9)) == ()
     assert account.cash == {rig.base: rig.cash}
@@ -170,6 +170,8 @@ def test_half_an_answer_is_never_an_answer(rig: Rig, kind: FaultKind, call: str)
 
 
 def test_a_broken_connection_stays_broken(rig: Rig) -> None:
+    if rig.instant:
+        pytest.skip("each request has a connection of its own")
     fault = Fault(FaultKind.DISCONNECT, subject="market", nth=2)
     with rig.broker(fault).connect(rig.page()) as venue:
         hands = rig.hands(venue)
@@ -204,8 +206,8 @@ def test_a_venue_that_is_not_there_is_an_error(rig: Rig) -> None:
 
 
 def test_another_account_is_refused(rig: Rig) -> None:
-    broker = rig.broker(Fault(FaultKind.WRONG_ACCOUNT, message="DU999"))
-    with pytest.raises(ConnectError, match=r"DU999.* is configured"):
+    broker = rig.broker(Fault(FaultKind.WRONG_ACCOUNT, message="999"))
+    with pytest.raises(ConnectError, match=r"999.* is configured"):
         broker.connect(rig.page()).__enter__()
 
 

@@ -14,11 +14,11 @@ from rebalancer.model.fees import fee_schedule
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.model.orders import OrderStatus, OrderType, TimeInForce
 from rebalancer.simulators.account import known_instruments, new_account
+from rebalancer.simulators.booking import book
 from rebalancer.simulators.books import FILE, Account, Books, open_books, saved_clock
 from rebalancer.simulators.clock import VirtualClock, latency, next_minute
 from rebalancer.simulators.exchange import Exchange, NewOrder, OrderNews, TradeNews
 from rebalancer.simulators.faults import Fault, FaultKind, FaultScript, SeededFaults
-from rebalancer.simulators.matching import book
 from rebalancer.simulators.parameters import PaperSettings
 from rebalancer.store.atomic import Files
 from tests.unit.simulators.test_market import market

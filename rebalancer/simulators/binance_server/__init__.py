@@ -1,0 +1,1 @@
+"""A simulated Binance: spot and USDⓈ-M futures over REST, on this machine only."""
