@@ -27,13 +27,16 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --p
 GONE := $(if $(shell test -x $(BIN)/python && echo here),,gone)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-ib-async strangers check format bench lock clean gone
+.PHONY: help demo demo-binance test test-pythons test-ib-async strangers check format bench lock clean gone
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(USER_READY) ## Run the demonstration: hourly runs on real days, offline
 	@$(BIN)/python run.py demo
+
+demo-binance: $(USER_READY) ## The same at Binance: market-neutral perpetuals with protective stops
+	@$(BIN)/python run.py demo --venue binance
 
 test: $(DEV_READY) ## Run the test suite
 	@$(BIN)/python -m pytest $(ARGS)
@@ -57,7 +60,7 @@ test-pythons: ## Run the test suite on every supported Python of this machine
 test-ib-async: $(DEV_READY) ## Run the tests of what speaks to IB with ib_async in place of ib_insync
 	@$(BIN)/python tests/foreign suite $(ARGS)
 
-strangers: $(DEV_READY) ## Run foreign IB clients against the simulated gateway (ARGS=--all: the Node one too)
+strangers: $(DEV_READY) ## Run foreign clients against the simulated venues (ARGS=--all: the Node ones too)
 	@$(BIN)/python tests/foreign $(ARGS)
 
 check: $(DEV_READY) ## Check format, style, types and import rules

@@ -44,7 +44,7 @@ from rebalancer.model.signals import Signal
 from rebalancer.model.stops import PlaceStop, StopOrder
 from rebalancer.model.universe import BarSize, Sleeve, Universe
 from rebalancer.planning.parameters import PlanParameters
-from rebalancer.risk.parameters import Limits
+from rebalancer.risk.parameters import Limits, ProtectParameters
 
 Fact = TypeVar("Fact")
 
@@ -58,8 +58,10 @@ class Venue(Protocol):
     name: str
     absence_seconds: float
     """How far apart two proofs that an order is not there must be to be believed."""
-    keeps_stops: bool
-    """Whether stops can wait at the venue."""
+
+    @property
+    def keeps_stops(self) -> bool:
+        """Return whether stops can wait at the venue."""
 
     def now(self) -> datetime:
         """Return the venue's time."""
@@ -348,6 +350,7 @@ class Desk:
     """The store of hourly bars; None where no sleeve may ask for them."""
     funding_rates: Candles | None = None
     """The store of funding rates (one plus each); None where no sleeve may ask for them."""
+    protect: ProtectParameters = field(default_factory=ProtectParameters)
     late: Callable[[], bool] = lambda: False
     """Whether the run's time is over (monotonic); nothing is sent after it."""
     host: Mapping[str, Any] = field(default_factory=dict)

@@ -132,6 +132,11 @@ def _check(parser: Parser) -> None:
     parser.add_argument("--mail", action="store_true", help="also send a test mail")
 
 
+def _venue(parser: Parser) -> None:
+    words = "US shares at Interactive Brokers (ib, the default), or perpetuals (binance)"
+    parser.add_argument("--venue", choices=("ib", "binance"), default="ib", help=words)
+
+
 def _init(parser: Parser) -> None:
     parser.add_argument(
         "--name", metavar="NAME", default="main", help="the portfolio's name, at most 8 characters"
@@ -139,12 +144,7 @@ def _init(parser: Parser) -> None:
     parser.add_argument(
         "--folder", metavar="FOLDER", default=".", help="where to write it (default: here)"
     )
-    parser.add_argument(
-        "--venue",
-        choices=("ib", "binance"),
-        default="ib",
-        help="what it trades: US stocks (ib, the default) or perpetuals (binance)",
-    )
+    _venue(parser)
     parser.add_argument("--force", action="store_true", help="overwrite a file that is there")
 
 
@@ -214,6 +214,7 @@ def _adopt(parser: Parser) -> None:
 
 def _demo(parser: Parser) -> None:
     parser.add_argument("--folder", metavar="FOLDER", help="where to put it (default: state)")
+    _venue(parser)
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -366,11 +367,12 @@ COMMANDS: tuple[Command, ...] = (
         "demo",
         "four hours of a paper portfolio, explained",
         """
-        Runs four hours of a paper portfolio on two days of May 2017 and names the files to
-        open.
+        Runs four hours of a paper portfolio on real days and names the files to open: US shares
+        in May 2017, or market-neutral perpetuals with protective stops in April 2025.
         """,
         """
         rebalancer demo
+        rebalancer demo --venue binance
         """,
         _demo,
     ),

@@ -168,6 +168,9 @@ def check_prices(config: Config, findings: Findings) -> None:
     from rebalancer.model.instrument import Kind
     from rebalancer.simulators.recording import recording
 
+    if config.at_binance:
+        _check_coins(config, findings)
+        return
     if config.account.venue is not VenueName.SIMULATED:
         from rebalancer.brokers.ib.errors import learn
 
@@ -207,6 +210,41 @@ def check_prices(config: Config, findings: Findings) -> None:
             "the recording has no volumes: without risk.allow_unknown_volume = true the "
             "participation gate refuses every order",
         )
+
+
+def _check_coins(config: Config, findings: Findings) -> None:
+    """Prove that the recording has every symbol, or that there is a key for the real thing."""
+    from rebalancer.brokers.binance.errors import learn
+    from rebalancer.config import VenueName
+    from rebalancer.simulators.candle_recording import candle_recording
+
+    try:
+        learn(config.folder)
+    except ConfigError as error:
+        findings.bad("binance_errors.toml", str(error))
+    if config.account.venue is not VenueName.SIMULATED:
+        words = config.passwords
+        for name, word in (
+            ("binance_api_key", words.binance_key),
+            ("binance_api_secret", words.binance_secret),
+        ):
+            if word is None:
+                findings.bad("key", f"no {name} is known (REBALANCER_{name.upper()}, secrets.toml)")
+        return
+    try:
+        played = candle_recording(config.paper.recording)
+    except DataError as error:
+        findings.bad("prices", f"{config.path}: {error}")
+        return
+    missing = [each.id for each in config.instruments if each.symbol not in played.hours]
+    for identifier in missing:
+        findings.bad(
+            "prices",
+            f"{config.path}: {identifier}: recording {played.name} does not have it; it has "
+            f"{', '.join(sorted(played.hours))}",
+        )
+    if not missing:
+        findings.ok("prices", f"recording {played.name}, up to {played.end:%Y-%m-%d %H:%M} UTC")
 
 
 def prove_venue(config: Config, findings: Findings) -> None:

@@ -194,6 +194,8 @@ def recording_over(config: Config, slot: datetime) -> str:
     """
     if config.account.venue is not VenueName.SIMULATED:
         return ""
+    if config.at_binance:
+        return _candles_over(config, slot)
     sessions = sessions_for(config, slot)
     try:
         if not paper_broker(config, sessions, Files()).ended(slot):
@@ -206,6 +208,16 @@ def recording_over(config: Config, slot: datetime) -> str:
     if sessions.latest(slot).date <= last:
         return ""
     return f"the recording ended on {last.isoformat()}; nothing to do"
+
+
+def _candles_over(config: Config, slot: datetime) -> str:
+    from rebalancer.simulators.candle_recording import candle_recording
+
+    try:
+        end = candle_recording(config.paper.recording).end
+    except DataError:
+        return ""  # there is no such recording: the hour tells it, and leaves a record
+    return "" if slot < end else f"the recording ended at {end:%Y-%m-%d %H:%M} UTC; nothing to do"
 
 
 def _has_record(config: Config, mode: Mode, slot: datetime | None) -> bool:

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 def execute(arguments: Namespace) -> int:
     """Serve until Ctrl-C; raises `UsageError` for a port that is taken."""
-    from rebalancer.simulators.ib_gateway.standalone import run_alone
-    from rebalancer.store.atomic import Files
-
     with ExitStack() as stack:
         write = _wire_log(arguments.wire_log, stack)
+        if arguments.venue == "binance":
+            from rebalancer.cli.simulate_binance import serve
+
+            return serve(arguments, _tell, write)
+        from rebalancer.simulators.ib_gateway.standalone import run_alone
+        from rebalancer.store.atomic import Files
+
         return run_alone(_alone(arguments), Files(), _tell, write)
 
 

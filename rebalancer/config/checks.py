@@ -15,7 +15,9 @@ from rebalancer.config.values import Problems, nearest
 from rebalancer.errors import DataError
 from rebalancer.model.fees import FEE_SCHEDULES, fee_schedule
 from rebalancer.model.instrument import Instrument, Kind, parse_instrument_id
+from rebalancer.model.orders import OrderType
 from rebalancer.model.records import Mode
+from rebalancer.planning.parameters import LimitStyle
 from rebalancer.risk.windows import parse_restart_window
 from rebalancer.simulators.parameters import Transport
 
@@ -46,6 +48,8 @@ def cross_check(
     _sleeves(sleeves, folder, problems)
     _venue(values["account"].get("venue"), instruments, problems)
     _binance(values, instruments, problems)
+    _protect(values["protect"], instruments, problems)
+    _execution(values["planning"], values["execution"], instruments, problems)
     _limits(values["planning"], values["risk"], problems)
     _fees(values["fees"], problems)
     _paper(values["paper"], problems)
@@ -183,8 +187,6 @@ def _binance(
     account, mode = values["account"], values["portfolio"].get("mode")
     demo = values["binance"].get("demo", False)
     if account.get("venue") is VenueName.BINANCE:
-        if account.get("id") and not account["id"].isascii():
-            problems.add("account.id", account["id"], "must be the account's uid, a number")
         if mode is Mode.LIVE and demo:
             problems.add("binance.demo", True, "made-up money is never live", "mode = paper")
         if mode is Mode.PAPER and not demo:
@@ -196,6 +198,8 @@ def _binance(
             )
     if not instruments or any(each.venue != "BINANCE" for each in instruments):
         return
+    if account.get("id") and not account["id"].isdigit():
+        problems.add("account.id", account["id"], "must be the account's uid, a number")
     kinds = sorted({each.kind.value for each in instruments})
     if len(kinds) > 1:
         problems.add(
@@ -214,6 +218,47 @@ def _binance(
             "engine",
             "there is no Binance without its protocol",
             "choose socket | memory",
+        )
+
+
+def _protect(section: Section, instruments: Sequence[Instrument], problems: Problems) -> None:
+    """Refuse a ladder where no stop can wait, and one that would end below nothing."""
+    if section.get("enabled") and any(each.kind is not Kind.PERPETUAL for each in instruments):
+        problems.add(
+            "protect.enabled",
+            True,
+            "stops wait for perpetuals at Binance only",
+            "leave [protect] out",
+        )
+    keys = ("base_distance", "steps", "step_distance")
+    base, steps, step = (section.get(key, Decimal(0)) for key in keys)
+    if base + (steps - 1) * step >= 1:
+        problems.add("protect.steps", steps, "its last stop would be the whole price away")
+
+
+def _execution(
+    planning: Section,
+    execution: Section,
+    instruments: Sequence[Instrument],
+    problems: Problems,
+) -> None:
+    """Note a way to work orders that could never come true."""
+    if planning.get("order_type") is OrderType.POST_ONLY:
+        if any(each.venue != "BINANCE" for each in instruments):
+            problems.add("planning.order_type", "POST_ONLY", "is known at Binance only")
+        if planning.get("limit_style") is LimitStyle.MARKETABLE:
+            hint = "choose passive | mid"
+            problems.add("planning.limit_style", "marketable", "post-only never takes", hint)
+    takes, window = execution.get("taker_after_seconds", 0), execution.get("window_seconds", 0)
+    if takes and window and takes >= window:
+        problems.add(
+            "execution.taker_after_seconds",
+            takes,
+            f"is not before the end of its window, {window:g} s",
+        )
+    if execution.get("market_as_last_resort") and not takes:
+        problems.add(
+            "execution.market_as_last_resort", True, "needs taker_after_seconds to come first"
         )
 
 

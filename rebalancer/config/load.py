@@ -26,14 +26,14 @@ from rebalancer.config.sections import (
 )
 from rebalancer.config.sleeves import read_sleeve
 from rebalancer.config.values import Problems, nearest, read, unknown_key
-from rebalancer.config.venue_defaults import venue_defaults
+from rebalancer.config.venue_defaults import style_defaults, venue_defaults
 from rebalancer.errors import ConfigError, DataError, Problem
 from rebalancer.execution.parameters import WorkParameters
 from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.universe import Sleeve
 from rebalancer.notify.parameters import SmtpSettings
 from rebalancer.planning.parameters import PlanParameters
-from rebalancer.risk.parameters import Limits
+from rebalancer.risk.parameters import Limits, ProtectParameters
 from rebalancer.simulators.parameters import PaperSettings
 
 SECTIONS: Mapping[str, tuple[type, ...]] = {
@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, tuple[type, ...]] = {
     "planning": (PlanParameters,),
     "risk": (Limits,),
     "execution": (WorkParameters,),
+    "protect": (ProtectParameters,),
     "fees": (FeeSettings,),
     "paper": (PaperSettings,),
     "ib": (IbParameters,),
@@ -168,6 +169,9 @@ class _Reader:
         for table, defaults in venue_defaults(instruments).items():
             said = self._table(document, table)
             values[table] |= {key: each for key, each in defaults.items() if key not in said}
+        said = self._table(document, "planning")
+        style = style_defaults(values["planning"].get("order_type"))
+        values["planning"] |= {key: each for key, each in style.items() if key not in said}
         name = str(values["portfolio"].get("name", ""))
         words, secret_problems = passwords(self.path.parent, name, self._environment)
         self._secrets = secret_problems.found
@@ -199,6 +203,7 @@ class _Reader:
             planning=PlanParameters(**values["planning"]),
             risk=Limits(**values["risk"]),
             execution=WorkParameters(**values["execution"]),
+            protect=ProtectParameters(**values["protect"]),
             fees=FeeSettings(**values["fees"]),
             paper=PaperSettings(**values["paper"]),
             ib=IbParameters(**values["ib"]),

@@ -20,7 +20,7 @@ from rebalancer.model.secret import Secret
 from rebalancer.model.universe import Sleeve, Universe
 from rebalancer.notify.parameters import SmtpSettings
 from rebalancer.planning.parameters import PlanParameters
-from rebalancer.risk.parameters import Limits
+from rebalancer.risk.parameters import Limits, ProtectParameters
 from rebalancer.simulators.parameters import PaperSettings
 
 
@@ -33,6 +33,8 @@ class VenueName(StrEnum):
 
 
 IB_PAPER = ("DU", "DF")
+SIMULATED_UID = "700700700"
+"""Of a simulated account at Binance that the file gives no number."""
 
 
 class CancelScope(StrEnum):
@@ -132,6 +134,7 @@ class Config:
     planning: PlanParameters
     risk: Limits
     execution: WorkParameters
+    protect: ProtectParameters
     fees: FeeSettings
     paper: PaperSettings
     ib: IbParameters
@@ -164,8 +167,12 @@ class Config:
 
     @property
     def account_id(self) -> str:
-        """Return the account's id; a simulated account without one is named after us."""
-        return self.account.id or f"PAPER-{self.portfolio.name}"
+        """Return the account's id; a simulated account without one is named after us.
+
+        Binance has numbers instead of names.
+        """
+        named = SIMULATED_UID if self.at_binance else f"PAPER-{self.portfolio.name}"
+        return self.account.id or named
 
     @property
     def account_key(self) -> str:

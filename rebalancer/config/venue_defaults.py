@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from rebalancer.execution.parameters import Leftover
 from rebalancer.model.instrument import Instrument, Kind
-from rebalancer.model.orders import TimeInForce
+from rebalancer.model.orders import OrderType, TimeInForce
+from rebalancer.planning.parameters import LimitStyle
 
 RECORDING = "binance_perps_2025"
 START = datetime(2025, 3, 20, tzinfo=UTC)
@@ -25,6 +27,16 @@ _SPOT: Mapping[str, Mapping[str, Any]] = {
     "execution": {"leftover": Leftover.CANCEL},
     "paper": {"recording": RECORDING, "start": START, "unique_references": True},
 }
+
+
+def style_defaults(order_type: object) -> Mapping[str, Any]:
+    """Return the defaults of `[planning]` that differ for an order type.
+
+    A post-only order starts at the best price of its own side.
+    """
+    if order_type is not OrderType.POST_ONLY:
+        return {}
+    return {"limit_style": LimitStyle.PASSIVE, "limit_offset_bps": Decimal(0)}
 
 
 def venue_defaults(instruments: Sequence[Instrument]) -> Mapping[str, Mapping[str, Any]]:

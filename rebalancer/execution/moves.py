@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from rebalancer.execution.chase import Then, peg_at, taker_at
 from rebalancer.execution.parameters import Leftover, WorkParameters
 from rebalancer.execution.state import OrderState
 from rebalancer.model.orders import OrderStatus, OrderType, Place, Replace, TimeInForce
@@ -22,10 +23,18 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """Ask the venue to cancel the order, and why."""
+    """Ask the venue to cancel the order, and why; `then` is what follows its end."""
 
     reference: str
     reason: str
+    then: Then | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peg:
+    """Look at the market and move the order to the best price of its own side."""
+
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Done:
     reason: str
 
 
-Move = Wait | Place | Replace | CancelRequest | Done
+Move = Wait | Place | Replace | CancelRequest | Peg | Done
 
 
 def next_move(state: OrderState, parameters: WorkParameters, now: datetime) -> Move:
@@ -56,24 +65,32 @@ def next_move(state: OrderState, parameters: WorkParameters, now: datetime) -> M
         return Wait(ends) if now < ends else Done(_how_it_ended(state))
     if now >= ends:
         return _at_the_end(state, parameters, now)
+    takes = taker_at(state, parameters)
+    if takes is not None and now >= takes:
+        return CancelRequest(state.reference, "it rested long enough", Then.TAKER)
+    pegs = peg_at(state, parameters)
+    if pegs is not None and now >= pegs:
+        return Peg(state.reference)
     again = _reprice_at(state, parameters)
     if again is not None and now >= again:
         return state.approved.replace(state.approved.worst_price, now)
-    return Wait(ends if again is None else min(again, ends))
+    return Wait(min([ends, *(at for at in (takes, pegs, again) if at is not None)]))
 
 
 def asked(state: OrderState, move: Move, at: datetime) -> OrderState:
-    """Return the state after a `Replace` or `CancelRequest` was carried out at `at`."""
+    """Return the state after a `Replace`, `CancelRequest` or `Peg` was carried out at `at`."""
     if isinstance(move, Replace):
         return replace(state, asked_price=at, limit=move.limit)
     if isinstance(move, CancelRequest):
-        return replace(state, asked_cancel=at)
+        return replace(state, asked_cancel=at, then=move.then or "")
+    if isinstance(move, Peg):
+        return replace(state, asked_peg=at)
     return state
 
 
 def window_end(state: OrderState, parameters: WorkParameters) -> datetime:
     """Return when a sent order is not worked any more: its window's end or its deadline."""
-    begin = state.sent_at or state.approved.deadline
+    begin = state.begun or state.sent_at or state.approved.deadline
     return min(begin + timedelta(seconds=parameters.window_seconds), state.approved.deadline)
 
 
@@ -97,7 +114,9 @@ def _while_silent(
 
 
 def _at_the_end(state: OrderState, parameters: WorkParameters, now: datetime) -> Move:
-    dies = state.approved.intent.time_in_force in _DIES_BY_ITSELF
+    # A post-only order has no time in force of its own at the venue: nothing ends it.
+    rests = state.approved.intent.order_type is OrderType.POST_ONLY
+    dies = state.approved.intent.time_in_force in _DIES_BY_ITSELF and not rests
     if parameters.leftover is Leftover.LEAVE and dies:
         force = state.approved.intent.time_in_force
         return Done(f"left working with {_shown(_open(state))} open; {force} ends it")

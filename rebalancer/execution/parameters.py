@@ -24,6 +24,10 @@ class WorkParameters:
     may stay unacknowledged before it is unresolved, `cancel_seconds` how long the cancel
     barrier waits. `reprice_after_seconds` 0 = never; otherwise an order that rests that long
     moves to its worst approved price. `worst_price_bps` is how far from the reference.
+    `repeg_seconds` 0 = never; otherwise a resting order moves so often to the best price of its
+    own side. `taker_after_seconds` 0 = never; otherwise what rests that long is cancelled, and
+    the rest takes at the worst approved price; with `market_as_last_resort` what is open even
+    then goes to market. Both are of the first order that was sent for the trade.
     """
 
     window_seconds: Annotated[float, Gt(0), Le(3600)] = 120.0
@@ -32,4 +36,7 @@ class WorkParameters:
     cancel_seconds: Annotated[float, Gt(0), Le(600)] = 30.0
     reprice_after_seconds: Annotated[float, Ge(0), Le(3600)] = 0.0
     worst_price_bps: Annotated[float, Ge(0), Le(1000)] = 50.0
+    repeg_seconds: Annotated[float, Ge(0), Le(3600)] = 0.0
+    taker_after_seconds: Annotated[float, Ge(0), Le(3600)] = 0.0
+    market_as_last_resort: bool = False
     leftover: Leftover = Leftover.LEAVE

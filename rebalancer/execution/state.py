@@ -29,7 +29,10 @@ class OrderState:
     `sent_at` None: planned, not sent. `status` is never left once it is terminal.
     `executions` has (execution, signed quantity); `told` is what the venue's order status says
     was filled. `limit` is the price it works at now (None: a market order). `asked_price` and
-    `asked_cancel` say when we last asked for a new price and for its end.
+    `asked_cancel` say when we last asked for a new price and for its end; `then` what follows
+    that end ('' nothing). `begun` is when the first order of its trade was sent (None: it is
+    the first), `heir` whether it follows another, `refusals` how often its trade was refused
+    for want of rest, `asked_peg` when it last looked at the market.
     """
 
     approved: ApprovedOrder
@@ -44,6 +47,11 @@ class OrderState:
     asked_price: datetime | None = None
     asked_cancel: datetime | None = None
     heard: bool = False
+    then: str = ""
+    begun: datetime | None = None
+    heir: bool = False
+    refusals: int = 0
+    asked_peg: datetime | None = None
 
     @property
     def reference(self) -> str:

@@ -22,6 +22,11 @@ from rebalancer.ledger.equity import (
     position_values,
     time_weighted_return,
 )
+from rebalancer.ledger.income import (
+    booked_income,
+    external_flows,
+    income_entries,
+)
 from rebalancer.ledger.positions import (
     Holding,
     average_cost,
@@ -41,6 +46,7 @@ __all__ = [
     "adoption",
     "average_cost",
     "booked",
+    "booked_income",
     "cash_effects",
     "change",
     "compare_books",
@@ -50,6 +56,8 @@ __all__ = [
     "entries_for",
     "equity_point",
     "expected_positions",
+    "external_flows",
+    "income_entries",
     "linked",
     "looks_like_split",
     "position_values",

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from rebalancer.errors import DataError
 from rebalancer.ledger.entries import change
+from rebalancer.ledger.positions import in_kind
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.instrument import InstrumentId, Kind, split_instrument_id
 from rebalancer.model.orders import Fill
@@ -24,7 +25,8 @@ def cash_effects(entries: Iterable[Entry], universe: Universe) -> Mapping[str, D
     """Return what lines of the books did to cash, by currency (positive came in).
 
     A currency exchange moves two currencies; futures and perpetuals move only their fees
-    here (their gains are income of the venue's). Unknown commissions count nothing.
+    here (their gains are income of the venue's, which has lines of its own). Unknown
+    commissions count nothing, nor do fees that a spot market took in coins: those are holdings.
     """
     cash: dict[str, Decimal] = {}
     for entry in entries:
@@ -78,7 +80,7 @@ def _moved(fill: Fill, universe: Universe) -> list[tuple[str, Decimal]]:
         moves.append((fill.currency, -fill.quantity * fill.price * _unit(fill, universe)))
     if kind is Kind.FOREX:
         moves.append((symbol, fill.quantity))
-    if fill.commission is not None:
+    if fill.commission is not None and not in_kind(fill):
         moves.append((fill.commission_currency or fill.currency, -fill.commission))
     return moves
 

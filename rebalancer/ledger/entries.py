@@ -55,7 +55,8 @@ def entries_for(
 def booked(entries: Iterable[Entry]) -> tuple[Booked, ...]:
     """Return every execution and booked holding as it stands, in the order of booking.
 
-    Busted ones are left out. A correction without its commission keeps the one known before.
+    Busted ones are left out, and so is income, which executes nothing. A correction without
+    its commission keeps the one known before.
     """
     return tuple(each for each in _standing(entries).values() if not each.busted)
 
@@ -82,6 +83,8 @@ def _standing(entries: Iterable[Entry]) -> dict[str, Booked]:
 
 
 def _take(books: dict[str, Booked], entry: Entry) -> None:
+    if entry.kind is EntryKind.INCOME:
+        return
     family, revision = execution_revision(entry.fill.exec_id)
     before = books.get(family)
     if entry.kind is EntryKind.BUST:

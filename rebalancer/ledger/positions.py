@@ -8,8 +8,10 @@ from decimal import Decimal
 
 from rebalancer.ledger.entries import booked, change
 from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.orders import Fill
 from rebalancer.model.records import Entry, EntryKind, RunRecord, TradeRecord
 
+_SPOT = ".SPOT@BINANCE"
 _HOLDINGS = frozenset({EntryKind.ADOPTION, EntryKind.ADJUSTMENT})
 
 
@@ -36,16 +38,33 @@ def positions(
     """Return signed holdings after `entries`, from `start` (default: nothing held).
 
     In id order, without zeros. Any later part of the file will do: each line knows what it
-    replaces. Raises `DataError` for a correction that does not.
+    replaces. A spot market may take its fee in what was bought (or in its own coin): that is
+    a holding of that coin's pair, and gets smaller. Raises `DataError` for a correction that
+    does not.
     """
     held = dict(start or {})
     for entry in entries:
         out, into = change(entry)
-        if out is not None:
-            held[out.instrument] = held.get(out.instrument, Decimal(0)) - out.quantity
-        if into is not None:
-            held[into.instrument] = held.get(into.instrument, Decimal(0)) + into.quantity
+        for fill, sign in ((out, -1), (into, 1)):
+            if fill is None:
+                continue
+            for name, quantity in ((fill.instrument, fill.quantity), *_fee_in_kind(fill)):
+                held[name] = held.get(name, Decimal(0)) + sign * quantity
     return {name: held[name] for name in sorted(held) if held[name]}
+
+
+def _fee_in_kind(fill: Fill) -> tuple[tuple[InstrumentId, Decimal], ...]:
+    """Return the holding that a spot market's fee made smaller, and by how much (negative)."""
+    asset = fill.commission_currency
+    if not fill.commission or not in_kind(fill):
+        return ()
+    return ((InstrumentId(f"{asset}{fill.currency}{_SPOT}"), -fill.commission),)
+
+
+def in_kind(fill: Fill) -> bool:
+    """Return whether a fee was taken from a coin, not from the money that is paid with."""
+    asset = fill.commission_currency
+    return fill.instrument.endswith(_SPOT) and asset not in ("", fill.currency)
 
 
 def expected_positions(

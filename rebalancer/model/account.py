@@ -27,6 +27,8 @@ class Position:
     average_cost: Decimal | None = None
     contract: str = ""
     """The venue's own identity of the thing (IB: conId); a change hints at a corporate action."""
+    liquidation_price: Decimal | None = None
+    """The mark at which the venue closes it by itself; None: never, or it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

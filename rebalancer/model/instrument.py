@@ -62,7 +62,7 @@ class Instrument:
     con_id: int = 0
     exchange: str = ""
     leaving: str = ""
-    """Why the venue closes it (a delisting): only the way out is open; '' it stays."""
+    """Why it is given up (the venue delists it): only the way out is open; '' it stays."""
 
     @property
     def venue(self) -> str:

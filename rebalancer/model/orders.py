@@ -260,7 +260,8 @@ class Fill:
 
     `quantity` is signed (buy positive); `price` per unit in `currency`; `commission` is
     positive for a cost and None until the venue said it, never zero for unknown. `origin` is
-    `LIQUIDATION` when the venue closed the position by itself, '' for anybody's order.
+    `LIQUIDATION` when the venue closed the position by itself, '' for anybody's order; in a
+    line of income its kind.
     """
 
     exec_id: str

@@ -32,6 +32,7 @@ class Why(IntEnum):
     NOT_COVERED = 12
     NO_CAPITAL = 13
     KEPT = 14
+    LEAVING = 15
     NO_QUOTE = 20
     ONE_SIDED = 21
     CROSSED = 22
@@ -72,6 +73,7 @@ _SAID: Mapping[Why, tuple[str, str]] = {
     Why.NO_SIGNAL: ("no-signal", "held: a sleeve has neither a valid signal nor remembered lots"),
     Why.NOT_COVERED: ("not-covered", "held: a partial signal leaves it out, nothing is remembered"),
     Why.KEPT: ("kept", "held: no sleeve that has it gave a signal for it"),
+    Why.LEAVING: ("leaving", "it is given up: nothing is opened in it any more"),
     Why.NO_CAPITAL: ("no-capital", "held: there is no capital to size with"),
     Why.NO_QUOTE: (_PRICE, "held: no quote"),
     Why.ONE_SIDED: (_PRICE, "held: the quote has one side only, or none"),

@@ -10,9 +10,11 @@ from enum import StrEnum
 
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import ErrorFlag, LatchedFlag, TradingState
+from rebalancer.model.income import Income
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import ApprovedOrder, Fill, PlanLine, RefusedOrder, WorkingOrder
 from rebalancer.model.signals import Signal
+from rebalancer.model.stops import StopOrder
 
 SCHEMA = 1
 """Version of every state file this program writes."""
@@ -53,7 +55,8 @@ class Entry:
 
     FILL books `fill`; COMMISSION completes the fill of the same `exec_id`; CORRECTION
     replaces the execution it corrects (`replaces`); BUST removes it. ADOPTION and ADJUSTMENT
-    book a holding that no execution of ours explains. `decision_price` is the reference
+    book a holding that no execution of ours explains. INCOME books money that the venue moved by
+    itself (`ledger.income` tells its shape). `decision_price` is the reference
     price of the plan that wanted the trade (None when nobody here wanted it).
     """
 
@@ -204,6 +207,10 @@ class RunRecord:
     """How many lines `fills.jsonl` had after this run."""
     equity: EquityPoint | None = None
     standing: Standing | None = None
+    income: tuple[Income, ...] = ()
+    """What the venue booked by itself and this run took into the books."""
+    stops: tuple[StopOrder, ...] = ()
+    """Our stops that wait at the venue after this run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ it is a reason to keep what is there, never one to get it. So
   right: what is held is moved to the nearest of these. An order is then never larger than,
   nor the other way of, the one that the sleeves with signals alone would give, unless what is
   remembered meets the leverage cap: then the others are scaled down.
+
+One thing is stronger than signals and their absence: what the venue closes (`leaving`) is wanted
+at zero by everybody, from the first run that sees it.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.plan import Why
 from rebalancer.model.signals import Coverage, Signal, Unit
 from rebalancer.model.universe import Sleeve
-from rebalancer.planning.columns import Floats, Ints, RuleColumns
+from rebalancer.planning.columns import Bools, Floats, Ints, RuleColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,7 @@ class Blend:
     `weight`: fractions of sizing capital wanted by signals; `lots`: size units wanted by
     signals in lots; `low` and `high`: size units that sleeves without a signal may keep
     below (<= 0) and above (>= 0) that; `sleeves`: how many sleeves have the instrument;
-    `hold`: a `Why` code where it must not be traded, else 0.
+    `hold`: a `Why` code where it must not be traded, else 0; `leaving`: zero is wanted.
     """
 
     parts: tuple[Part, ...]
@@ -69,6 +72,7 @@ class Blend:
     high: Floats
     sleeves: Ints
     hold: Ints
+    leaving: Bools
 
     def exact_size(
         self,
@@ -81,6 +85,8 @@ class Blend:
     ) -> Fraction:
         """Return the wanted size of one row in size units, without any rounding."""
         total, low, high = Fraction(0), Fraction(0), Fraction(0)
+        if self.leaving[row]:
+            return total
         for part in self.parts:
             place = part.place.get(row)
             if place is None:
@@ -141,7 +147,9 @@ def blend(
         else:
             low[part.rows] += np.minimum(part.amounts, 0.0)
             high[part.rows] += np.maximum(part.amounts, 0.0)
-    return Blend(tuple(parts), weight, lots, low, high, members, kept_where)
+    for column in (weight, lots, low, high, kept_where):
+        column[rules.leaving] = 0
+    return Blend(tuple(parts), weight, lots, low, high, members, kept_where, rules.leaving)
 
 
 def _signalled(rules: RuleColumns, sleeve: Sleeve, signal: Signal) -> Part:

@@ -37,7 +37,8 @@ class RuleColumns:
 
     Prices are integers of 10^-price_digits (one digit finer than every step and edge, so that
     a middle is exact too), sizes of 10^-size_digits. `worth` is multiplier / magnifier.
-    `paid`: a position costs its notional in cash (futures and perpetuals do not).
+    `paid`: a position costs its notional in cash (futures and perpetuals do not). `leaving`:
+    the venue closes it, so that zero is wanted of it whatever the signals say.
     """
 
     universe: Universe
@@ -59,6 +60,7 @@ class RuleColumns:
     currencies: tuple[str, ...]
     paid: Bools
     shortable: Bools
+    leaving: Bools
 
 
 @lru_cache(maxsize=4)
@@ -101,6 +103,7 @@ def compile_universe(universe: Universe) -> RuleColumns:
         shortable=np.array(
             [i.shortable and i.kind is not Kind.SPOT for i in instruments], np.bool_
         ),
+        leaving=np.array([bool(i.leaving) for i in instruments], np.bool_),
     )
 
 

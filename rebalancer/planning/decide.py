@@ -82,5 +82,6 @@ def _reasons(live: LiveColumns, blended: Blend, wish: Targets, band: Bands, chan
     why = np.where(at_target, Why.AT_TARGET, why)
     why = np.where(wish.in_range, why, Why.OUT_OF_RANGE)
     why = np.where(blended.hold > 0, blended.hold, why)
+    why = np.where(blended.leaving & (live.held == 0), Why.LEAVING, why)
     unpriced = (live.trouble > 0) & (blended.hold != Why.NO_SLEEVE)
     return np.where(unpriced, live.trouble, why).astype(np.int64)

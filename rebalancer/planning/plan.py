@@ -138,16 +138,22 @@ def _orders(
                 reducing=reducing,
                 wave=0 if reducing else 1,
                 sequence=n,
-                reason=_why_ordered(current, aim, width, decision.rule, cut or refused),
+                reason=_why_ordered(
+                    current, aim, width, decision.rule, cut or refused, instrument.leaving
+                ),
                 part=part,
             )
         )
     return tuple(made)
 
 
-def _why_ordered(current: float, target: float, width: float, rule: BandRule, less: int) -> str:
+def _why_ordered(
+    current: float, target: float, width: float, rule: BandRule, less: int, leaving: str
+) -> str:
     """Return an order's reason: weights in percent of sizing capital, band, what was cut."""
-    if width:
+    if leaving:
+        beyond = f"closed whatever the signals say, because {leaving}"
+    elif width:
         beyond = f"outside the band of {width * 100:.2f} %, to its {_GOAL[rule]}"
     else:
         beyond = "wanted at zero" if target == 0 else "to target"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from rebalancer.model.income import Income, IncomeKind
 from rebalancer.model.orders import Fill
 from rebalancer.model.records import RunRecord
 from rebalancer.reports.numbers import basis_points, count, money
@@ -22,7 +23,8 @@ class Costs:
 
     `commissions` by currency, positive = cost; `pending` executions have none yet.
     `execution_base` compares with the decision prices, positive = cost, None when nothing
-    executed of which a decision price is known; `executed_base` is what was compared.
+    executed of which a decision price is known; `executed_base` is what was compared. `funding`
+    and `realised` are what the venue booked by itself, by asset, positive = came in.
     """
 
     commissions: Mapping[str, Decimal]
@@ -30,10 +32,12 @@ class Costs:
     executions: int
     execution_base: Decimal | None
     executed_base: Decimal
+    funding: Mapping[str, Decimal] = field(default_factory=dict)
+    realised: Mapping[str, Decimal] = field(default_factory=dict)
 
 
-def costs(rows: Sequence[OrderRow], fills: Sequence[Fill]) -> Costs:
-    """Return what these executions and the orders behind them cost."""
+def costs(rows: Sequence[OrderRow], fills: Sequence[Fill], income: Sequence[Income] = ()) -> Costs:
+    """Return what these executions and the orders behind them cost, and the venue's `income`."""
     billed: dict[str, Decimal] = {}
     for fill in fills:
         if fill.commission is not None:
@@ -50,11 +54,35 @@ def costs(rows: Sequence[OrderRow], fills: Sequence[Fill]) -> Costs:
         executions=len(fills),
         execution_base=sum((cost for cost, _ in compared), Decimal(0)) if compared else None,
         executed_base=sum((part for _, part in compared), Decimal(0)),
+        funding=_sums(income, IncomeKind.FUNDING),
+        realised=_sums(income, IncomeKind.REALISED),
     )
 
 
 def costs_text(spent: Costs, base: str) -> str:
-    """Return the costs as one or two sentences."""
+    """Return the costs as a few sentences; funding and realised profit apart from the fees."""
+    return " ".join((_trading(spent, base), *_booked(spent)))
+
+
+def _booked(spent: Costs) -> list[str]:
+    """Return what the venue booked by itself, a sentence each."""
+    told = (("Funding", spent.funding), ("Realised profit", spent.realised))
+    return [
+        f"{what}: {', '.join(money(amount, name, signed=True) for name, amount in sums.items())}."
+        for what, sums in told
+        if sums
+    ]
+
+
+def _sums(income: Sequence[Income], kind: IncomeKind) -> Mapping[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for each in income:
+        if each.kind is kind:
+            sums[each.asset] = sums.get(each.asset, Decimal(0)) + each.amount
+    return {name: sums[name] for name in sorted(sums)}
+
+
+def _trading(spent: Costs, base: str) -> str:
     if not spent.executions:
         return "Nothing was executed, so trading cost nothing."
     parts = [money(amount, name) for name, amount in spent.commissions.items()]

@@ -166,7 +166,9 @@ def _lead(story: _Story, base: str) -> tuple[Paragraph, ...]:
     lead.append(Paragraph(runs[:1].upper() + runs[1:], tone))
     text = tally(story.rows)
     lead.append(Paragraph(f"{text[:1].upper()}{text[1:]}."))
-    lead.append(Paragraph(costs_text(costs(story.rows, latest_fills(story.runs)), base)))
+    income = tuple(each for run in story.runs for each in run.income)
+    spent = costs(story.rows, latest_fills(story.runs), income)
+    lead.append(Paragraph(costs_text(spent, base)))
     return tuple(lead)
 
 

@@ -53,7 +53,8 @@ def run_lead(record: RunRecord) -> tuple[Paragraph, ...]:
     """Return how the run ended, what it sent and what that cost, in two or three sentences."""
     rows = order_rows(record)
     lead = [_ending(record), Paragraph(f"{_capital(tally(rows))}.")]
-    lead.append(Paragraph(costs_text(costs(rows, record.fills), base_currency(record))))
+    spent = costs(rows, record.fills, record.income)
+    lead.append(Paragraph(costs_text(spent, base_currency(record))))
     held = [flag for flag in record.flags if flag.severity is Severity.HOLD]
     if held:
         subjects = sorted({flag.subject or "the run" for flag in held})

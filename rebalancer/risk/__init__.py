@@ -1,7 +1,8 @@
 """What may not happen: account proof, breakers, gates, margin, release; all pure.
 
 `check_account` and `evaluate_breakers` judge step 4, `apply_gates` and `check_margin` step 7,
-`release` each wave. Only this room builds `ApprovedOrder`.
+`release` each wave; `ladder` says which stops a position needs. Only this room builds
+`ApprovedOrder` and `PlaceStop`.
 """
 
 from rebalancer.risk.account import check_account
@@ -14,9 +15,18 @@ from rebalancer.risk.breakers import (
 )
 from rebalancer.risk.clearing import ALL, ClearingRule, clear, clearing_rules
 from rebalancer.risk.gates import GATES, apply_gates
+from rebalancer.risk.heir import heir_of, too_small
 from rebalancer.risk.joint import JOINT_GATES
+from rebalancer.risk.ladder import (
+    Ladder,
+    StopNames,
+    best_group,
+    ladder,
+    stop_groups,
+    unprotected,
+)
 from rebalancer.risk.margin import check_margin, critical
-from rebalancer.risk.parameters import Limits
+from rebalancer.risk.parameters import Limits, ProtectParameters
 from rebalancer.risk.release import Funding, Release, SentOrder, funding_of, release
 from rebalancer.risk.terms import Gate, GateInput, Verdicts
 from rebalancer.risk.windows import RestartWindow, parse_restart_window
@@ -29,14 +39,18 @@ __all__ = [
     "Funding",
     "Gate",
     "GateInput",
+    "Ladder",
     "Limits",
+    "ProtectParameters",
     "Release",
     "RestartWindow",
     "SentOrder",
     "StandingVerdict",
+    "StopNames",
     "Verdicts",
     "apply_gates",
     "as_run_flag",
+    "best_group",
     "check_account",
     "check_margin",
     "clear",
@@ -44,8 +58,13 @@ __all__ = [
     "critical",
     "evaluate_breakers",
     "funding_of",
+    "heir_of",
+    "ladder",
     "latch_key",
     "parse_restart_window",
     "release",
+    "stop_groups",
+    "too_small",
     "trading_state",
+    "unprotected",
 ]

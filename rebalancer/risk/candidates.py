@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from rebalancer.model.instrument import Instrument, InstrumentId
+from rebalancer.model.instrument import Instrument, InstrumentId, Kind
+from rebalancer.model.market import Quote
 from rebalancer.model.orders import OrderIntent, OrderType, WorkingOrder
 from rebalancer.risk.terms import Candidate, GateInput
 
@@ -45,6 +46,9 @@ def _candidate(
     worst = intent.limit
     if instrument is not None and sound:
         worst = worst_price(intent, instrument, given.worst_price_bps)
+    quote = given.market.quotes.get(intent.instrument)
+    if instrument is not None and sound:
+        worst = _takeable(worst, intent, instrument, quote)
     at_worst = given.reprices or intent.order_type is OrderType.MARKET
     notional = None
     if instrument is not None and rate is not None and sound:
@@ -54,7 +58,7 @@ def _candidate(
         place=place,
         intent=intent,
         instrument=instrument,
-        quote=given.market.quotes.get(intent.instrument),
+        quote=quote,
         rate=rate,
         reduces=reduces,
         twin=twin,
@@ -77,6 +81,41 @@ def worst_price(intent: OrderIntent, instrument: Instrument, bps: Decimal) -> De
     way = ROUND_FLOOR if buys else ROUND_CEILING
     on_grid = (price / step).to_integral_value(way) * step
     return max(on_grid, intent.limit) if buys else min(on_grid, intent.limit)
+
+
+def _takeable(
+    worst: Decimal, intent: OrderIntent, instrument: Instrument, quote: Quote | None
+) -> Decimal:
+    """Return the worst price within what the venue takes now, never tighter than the limit."""
+    buys = intent.quantity > 0
+    low, high = price_bounds(instrument, quote, buys=buys)
+    if buys:
+        return worst if high is None else max(intent.limit, min(worst, high))
+    return worst if low is None else min(intent.limit, max(worst, low))
+
+
+def price_bounds(
+    instrument: Instrument, quote: Quote | None, *, buys: bool
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return the lowest and highest limit that the venue takes now, on the tick, None for none.
+
+    A perpetual's band is around its mark price (the quote's close), any other's around the
+    middle.
+    """
+    if quote is None:
+        return None, None
+    reference = quote.close if instrument.kind is Kind.PERPETUAL else quote.mid
+    if reference is None or not reference.is_finite() or reference <= 0:
+        return None, None
+    low, high = instrument.rules.price_bounds(buys=buys, reference=reference)
+    return _on_tick(low, instrument, ROUND_CEILING), _on_tick(high, instrument, ROUND_FLOOR)
+
+
+def _on_tick(price: Decimal | None, instrument: Instrument, way: str) -> Decimal | None:
+    if price is None:
+        return None
+    step = instrument.rules.price_step(price)
+    return (price / step).to_integral_value(way) * step
 
 
 def unit(instrument: Instrument) -> Decimal:

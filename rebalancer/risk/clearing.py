@@ -153,12 +153,19 @@ def _clear_liquidated(
     return standing, "trading goes on; the venue may do it again while margin is short"
 
 
+def _clear_unprotected(
+    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
+) -> tuple[Standing, str]:
+    return standing, "the signals decide on it again, and the next run looks at its stops"
+
+
 EFFECTS: Mapping[str, tuple[str, Effect]] = {
     "net-liquidation-jump": ("accepts the net liquidation of now", _clear_jump),
     "daily-loss": ("the session's loss counts from now on", _clear_day),
     "drawdown": ("sets the high-water mark to the net liquidation of now", _clear_drawdown),
     "reconciliation-break": ("lifts it until the next comparison", _clear_break),
     "many-breaks": ("lifts it until the next comparison", _clear_break),
+    "protection-missing": ("lets signals decide on it again", _clear_unprotected),
     "liquidated": ("lets trading go on", _clear_liquidated),
     "corporate-action": ("accepts contract and price as they are now", _clear_corporate),
 }

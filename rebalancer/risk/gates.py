@@ -12,6 +12,8 @@ from rebalancer.model.universe import Sleeve
 from rebalancer.risk import data_quality as data
 from rebalancer.risk import order_gates as order
 from rebalancer.risk import run_gates as run
+from rebalancer.risk import venue_bounds as venue
+from rebalancer.risk import venue_gates
 from rebalancer.risk.candidates import candidates
 from rebalancer.risk.joint import WHOLE, Claim, claim_of, over_limits
 from rebalancer.risk.means import means_of
@@ -22,15 +24,21 @@ GATES: tuple[Gate, ...] = (
     Gate("net-liquidation", run.sound_net_liquidation),
     Gate("session", run.session_open, raises="session-closed"),
     Gate("restart", run.no_restart, raises="session-closed"),
+    Gate("funding", venue_gates.no_funding_now, raises="funding-window"),
     Gate("hold", run.not_held, raises=""),
     Gate("reducing", run.only_reductions, raises=""),
     Gate("form", order.well_formed),
+    Gate("leaving", order.not_leaving),
     Gate("venue-hours", run.venue_agrees, raises="calendar-disagrees"),
     Gate("quote", data.quote_there),
     Gate("freshness", data.quote_fresh),
     Gate("spread", data.spread_narrow),
     Gate("collar", data.near_last_close),
     Gate("grid", order.on_grid),
+    Gate("venue-band", venue.inside_venue_band),
+    Gate("venue-position", venue.below_venue_position),
+    Gate("venue-notional", venue.below_venue_notional),
+    Gate("venue-orders", venue_gates.room_for_an_order),
     Gate("fraction", order.whole_shares),
     Gate("short", order.no_short),
     Gate("size", order.small_enough),
@@ -38,8 +46,11 @@ GATES: tuple[Gate, ...] = (
     Gate("day-trade", order.no_day_trade),
 )
 """Asked in this order; the first no is the reason. None of them exempts reductions, but for
-`reducing` and `short`, which are about nothing else. The shared limits (`JOINT_GATES`) follow;
-of those reductions pass all but the number of orders."""
+`reducing`, `leaving` and `short`, which are about nothing else. The shared limits
+(`JOINT_GATES`) follow; of those reductions pass all but the number of orders."""
+
+_CLOSED = frozenset({"session-closed", "funding-window"})
+"""Noes that only say "not now": one note for the run."""
 
 _No = tuple[str, str, str]
 """Gate, reason, and the flag it raises ('' none)."""
@@ -51,7 +62,8 @@ def apply_gates(given: GateInput) -> Verdicts:
     Approved and refused are the intents, each once, in sequence. Every limit holds for each
     approved order and for all of them together. A refusal by a limit flags its instrument
     (`order-refused`); one that only says "closed" gives a single note for the run. A sleeve
-    marked `neutral` trades all or nothing: reductions too.
+    marked `neutral` trades all or nothing: reductions too, but for the way out of what the venue
+    closes.
     """
     found = candidates(given)
     refused: dict[int, _No] = {}
@@ -126,7 +138,8 @@ def _refuse_together(
         names = {each.intent.instrument: "" for each in found if each.place in refused}
         hit = neutral_sleeves_hit(given.sleeves, names | dict.fromkeys(held, ""))
         for each in found:
-            if each.intent.instrument in hit and each.place not in refused:
+            hit_too = each.intent.instrument in hit and not each.way_out
+            if hit_too and each.place not in refused:
                 refused[each.place] = ("neutral", hit[each.intent.instrument], "order-refused")
         if all(place not in refused for place in standing):
             return
@@ -168,9 +181,11 @@ def _flags(found: Sequence[Candidate], refused: Mapping[int, _No]) -> tuple[Erro
             continue
         gate, reason, code = refused[candidate.place]
         name = candidate.intent.instrument
-        subject = "" if code == "session-closed" else str(name)
-        if code == "session-closed":
-            message = f"{reason}; {len(refused)} orders were not sent"
+        closed = code in _CLOSED
+        subject = "" if closed else str(name)
+        if closed:
+            shut = sum(no[2] == code for no in refused.values())
+            message = f"{reason}; {shut} orders were not sent"
         else:
             message = f"{name}: gate {gate} refused {candidate.intent.quantity:f}: {reason}"
         if code:

@@ -58,6 +58,14 @@ def on_grid(candidate: Candidate, given: GateInput) -> str | None:
     return None
 
 
+def not_leaving(candidate: Candidate, given: GateInput) -> str | None:
+    """Refuse to open or add to what the venue closes."""
+    instrument = candidate.instrument
+    if instrument is None or not instrument.leaving or candidate.way_out:
+        return None
+    return f"only the way out of it is open: {instrument.leaving}"
+
+
 def whole_shares(candidate: Candidate, given: GateInput) -> str | None:
     """Refuse fractions of a share."""
     instrument, quantity = candidate.instrument, candidate.intent.quantity

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from rebalancer.errors import DataError
 from rebalancer.risk.windows import parse_restart_window
@@ -50,6 +50,8 @@ class Limits:
     order_window_before_close_minutes: Annotated[float, Ge(0)] = 5.0
     restart_window: str = ""
     """The gateway's daily restart, `HH:MM-HH:MM Zone/Name`; '' = none."""
+    funding_window_seconds: Annotated[float, Ge(0), Le(1800)] = 60.0
+    """So long before and after a funding payment nothing is sent in its instrument."""
     max_clock_skew_seconds: Annotated[float, Gt(0)] = 5.0
     net_liquidation_jump: Annotated[Decimal, Gt(0), Le(10)] = Decimal("0.15")
     daily_loss: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.05")
@@ -67,3 +69,29 @@ class Limits:
             parse_restart_window(self.restart_window)
         except DataError as error:
             raise ValueError(f"restart_window: {error}") from error
+
+
+@dataclass(frozen=True)
+class ProtectParameters:
+    """The stop-loss ladder: stops that wait at the venue for what happens between two runs.
+
+    Distances are fractions of average cost (0.05 = 5 %), `limit_offset` one of the trigger: how
+    much worse than it a triggered stop may trade (0: at any price, a market order).
+    `reset_threshold` is the fraction of the position by which it must have changed for its
+    stops to be set anew. The mark price triggers them. `most_open` is how many stops may be
+    open at the venue in all, whoever's (Binance: 200); many positions have fewer steps then.
+    """
+
+    enabled: bool = False
+    base_distance: Annotated[Decimal, Gt(0), Lt(1)] = Decimal("0.05")
+    steps: Annotated[int, Ge(1), Le(20)] = 5
+    step_distance: Annotated[Decimal, Gt(0), Le(Decimal("0.5"))] = Decimal("0.005")
+    limit_offset: Annotated[Decimal, Ge(0), Le(Decimal("0.5"))] = Decimal("0.005")
+    reset_threshold: Annotated[Decimal, Ge(0), Le(1)] = Decimal("0.05")
+    most_open: Annotated[int, Ge(1), Le(1000)] = 200
+
+    def __post_init__(self) -> None:
+        """Refuse a ladder whose last stop would lie at zero or below."""
+        last = self.base_distance + (self.steps - 1) * self.step_distance
+        if last >= 1:
+            raise ValueError(f"the last of {self.steps} stops would be {last:.0%} below cost")

@@ -51,13 +51,23 @@ def no_restart(candidate: Candidate, given: GateInput) -> str | None:
     return None
 
 
+_LETS_OUT = frozenset({"history-stale", "history-gap", "history-disagrees", "protection-missing"})
+"""HOLDs that the way out of what is given up does not need to wait for."""
+
+
 def not_held(candidate: Candidate, given: GateInput) -> str | None:
-    """Refuse what a HOLD on its instrument or its currency blocks, reductions too."""
+    """Refuse what a HOLD on its instrument or its currency blocks, reductions too.
+
+    What is given up may be left even where its bars are not good enough to decide from, or
+    where its stops are missing.
+    """
     instrument = candidate.instrument
     subjects = {str(candidate.intent.instrument), f"currency:{candidate.intent.currency}"}
     if instrument is not None:
         subjects.add(f"currency:{instrument.currency}")
     for flag in given.flags:
+        if candidate.way_out and flag.code in _LETS_OUT:
+            continue
         if flag.severity is Severity.HOLD and flag.subject in subjects:
             return f"{flag.subject} is on hold ({flag.code}): {flag.message}"
     return None

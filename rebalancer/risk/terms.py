@@ -91,6 +91,11 @@ class Candidate:
     price: Decimal
     notional: Decimal | None
 
+    @property
+    def way_out(self) -> bool:
+        """Return whether it closes a holding of something that the venue closes."""
+        return self.reduces and self.instrument is not None and bool(self.instrument.leaving)
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from rebalancer import __version__
@@ -32,15 +31,26 @@ from rebalancer.store.books import StateFolder
 from rebalancer.store.candles import FUNDING, HOURLY, NAME, CandleStore
 from rebalancer.store.inbox import SignalFolder, SplitInbox
 from rebalancer.store.lazy_database import LazyDatabase, NoDatabase
+from rebalancer.wiring.binance import binance_broker, binance_paper_broker, binance_spec
+from rebalancer.wiring.folders import DRY
+from rebalancer.wiring.ib import ib_broker, ib_gateway_spec, ib_paper_broker
 
-if TYPE_CHECKING:
-    from rebalancer.brokers.ib.broker import IbBroker
-    from rebalancer.brokers.ib.parameters import IbSettings
-    from rebalancer.simulators.ib_gateway.spec import GatewaySpec
-
-DRY = "dry"
-_LIVE_PORT, _PAPER_PORT = 4001, 4002
-"""Where IB Gateway listens unless it is told otherwise."""
+__all__ = [
+    "DRY",
+    "binance_broker",
+    "binance_paper_broker",
+    "binance_spec",
+    "books_for",
+    "broker_for",
+    "desk_for",
+    "ib_broker",
+    "ib_gateway_spec",
+    "ib_paper_broker",
+    "paper_broker",
+    "paper_clock",
+    "post_for",
+    "sessions_for",
+]
 
 
 def books_for(config: Config, mode: Mode, files: Files | None = None) -> StateFolder:
@@ -91,6 +101,7 @@ def desk_for(
         planning=config.planning,
         limits=config.risk,
         working=config.execution,
+        protect=config.protect,
         fees=fee_schedule(config.fees.schedule, **config.fees.prices),
         sessions=sessions,
         broker=broker_for(config, sessions, files, dry=dry),
@@ -124,109 +135,13 @@ def broker_for(
     """Return the way to the account's venue; a dry run's only reads."""
     if config.account.venue is VenueName.IB:
         return ib_broker(config, sessions, files, dry=dry)
-    if transport_of(config) is Transport.ENGINE:
+    if config.account.venue is VenueName.BINANCE:
+        return binance_broker(config, files, dry=dry)
+    if config.at_binance:
+        return binance_paper_broker(config, files, dry=dry)
+    if config.paper.transport is Transport.ENGINE:
         return paper_broker(config, sessions, files, dry=dry)
     return ib_paper_broker(config, sessions, files, dry=dry)
-
-
-def transport_of(config: Config) -> Transport:
-    """Return how the simulated venue is reached; what is not at IB has no gateway yet."""
-    if any(instrument.venue != "IB" for instrument in config.instruments):
-        return Transport.ENGINE
-    return config.paper.transport
-
-
-def ib_broker(
-    config: Config, sessions: SessionTable, files: Files, *, dry: bool = False
-) -> IbBroker:
-    """Return the way to an account at Interactive Brokers, through its gateway."""
-    from rebalancer.brokers.ib.broker import IbBroker
-    from rebalancer.brokers.ib.passage import at_gateway
-
-    real = config.real_money
-    settings = _ib_settings(config)
-    port = settings.port or (_LIVE_PORT if real else _PAPER_PORT)
-    return IbBroker(
-        settings=settings,
-        account=config.account_id,
-        base=config.portfolio.base_currency,
-        universe=config.universe,
-        sessions=sessions,
-        folder=config.state_folder / "ib",
-        files=files,
-        passage=at_gateway(settings.host, port),
-        real_money=real,
-        read_only=dry,
-        owners_folder=config.folder,
-    )
-
-
-def ib_paper_broker(
-    config: Config, sessions: SessionTable, files: Files, *, dry: bool = False
-) -> IbBroker:
-    """Return the way to the simulated venue through the real client and a simulated gateway.
-
-    The gateway is a process of its own behind a loopback socket, or in memory: both live in
-    the account's paper folder and end with the run.
-    """
-    from rebalancer.brokers.ib.broker import IbBroker
-    from rebalancer.brokers.ib.passage import at_simulator
-    from rebalancer.simulators.ib_gateway.control import Control
-
-    spec = ib_gateway_spec(config, sessions, dry=dry)
-
-    def start() -> Control:
-        if config.paper.transport is Transport.MEMORY:
-            from rebalancer.simulators.ib_gateway.memory import LocalGateway
-
-            return LocalGateway(spec, files)
-        from rebalancer.simulators.ib_gateway.launch import ChildGateway
-
-        return ChildGateway(spec)
-
-    return IbBroker(
-        settings=_ib_settings(config),
-        account=config.account_id,
-        base=config.portfolio.base_currency,
-        universe=config.universe,
-        sessions=sessions,
-        folder=(config.state_folder / DRY if dry else config.state_folder) / "ib",
-        files=files,
-        passage=at_simulator(start),
-        read_only=dry,
-        owners_folder=config.folder,
-    )
-
-
-def ib_gateway_spec(config: Config, sessions: SessionTable, *, dry: bool = False) -> GatewaySpec:
-    """Return what the simulated gateway of a portfolio is made of; a dry run's keeps nothing."""
-    from rebalancer.simulators.ib_gateway.spec import GatewaySpec
-
-    return GatewaySpec(
-        account=config.account_id,
-        base=config.portfolio.base_currency,
-        folder=str((config.state_folder / "paper").absolute()),
-        instruments=config.instruments,
-        settings=config.paper,
-        fee_schedule=config.fees.schedule,
-        fee_prices=config.fees.prices,
-        calendar=sessions.calendar,
-        sessions=sessions.sessions,
-        keep=not dry,
-    )
-
-
-def _ib_settings(config: Config) -> IbSettings:
-    """Return what a connection to a gateway is made with."""
-    from rebalancer.brokers.ib.parameters import IbSettings
-
-    longest = max((sleeve.history_bars for sleeve in config.sleeves), default=0)
-    return IbSettings(
-        **asdict(config.ib),
-        client_id=config.account.client_id or 1,
-        market_data_type=3 if config.risk.allow_delayed_quotes else 1,
-        history_bars=longest + 10,
-    )
 
 
 def paper_broker(
@@ -249,6 +164,10 @@ def paper_broker(
 def _hands(venue: Venue) -> Hands:
     if isinstance(venue, PaperVenue):
         return PaperHands(venue)
+    if venue.name == "binance":
+        from rebalancer.brokers.binance.hands import BinanceHands
+
+        return BinanceHands(venue)
     from rebalancer.brokers.ib.hands import IbHands
 
     return IbHands(venue)

@@ -57,8 +57,15 @@ def intents_in(journal: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, A
 
 
 def decision_prices(journal: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
-    """Return the reference price of each order of a journal, by reference."""
-    return {
+    """Return the reference price of each order of a journal by reference; a stop's trigger."""
+    lines = tuple(journal)
+    triggers = {
+        stop["reference"]: Decimal(stop["trigger"])
+        for line in lines
+        if line.get("kind") == "stops"
+        for stop in line["stops"]
+    }
+    return triggers | {
         reference: Decimal(order["intent"]["reference_price"])
-        for reference, order in intents_in(journal).items()
+        for reference, order in intents_in(lines).items()
     }

@@ -23,6 +23,7 @@ from rebalancer.ports import Desk
 from rebalancer.risk import check_account, evaluate_breakers
 from rebalancer.working.bookkeeping import expected_now
 from rebalancer.working.counters import count_dead_orders, count_trades
+from rebalancer.working.income import flows_since_accepted
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date
 
@@ -51,6 +52,7 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
         session=session_date(desk, page.now),
         now=page.now,
         flags=page.flags,
+        flows=flows_since_accepted(desk, page, account),
         continuous=_continuous(desk, page),
     )
     for flag in verdict.flags:

@@ -21,6 +21,7 @@ from rebalancer.working.books import unaccepted
 from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
 from rebalancer.working.foreign import tell_foreign
+from rebalancer.working.income import book_income
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import build_record, latch
 
@@ -50,6 +51,7 @@ def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
 def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
     """Keep where the account stands now; a break between books and venue is latched."""
     after = page.keep(_settled_account(desk, venue, page))
+    book_income(desk, venue, after, page)
     page.now = venue.now()
     adopted = page.standing.adopted
     breaks = compare_books(expected_now(desk.books), after, desk.universe) if adopted else ()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+from rebalancer.execution.parameters import WorkParameters
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.codec import from_plain
 from rebalancer.model.flags import Severity
@@ -94,7 +95,7 @@ def gate(
         orders_in_session=standing.orders_in_session,
         turnover_in_session=standing.turnover_in_session,
         worst_price_bps=Decimal(str(desk.working.worst_price_bps)),
-        reprices=desk.working.reprice_after_seconds > 0,
+        reprices=_moves_its_price(desk.working),
         reserve=desk.planning.cash_reserve * plan.capital,
         borrow_limit=desk.planning.borrow_limit if borrows else None,
         bought=frozenset(fill.instrument for fill in traded if fill.quantity > 0),
@@ -104,6 +105,12 @@ def gate(
     verdicts = apply_gates(given)
     page.decided(verdicts)
     return verdicts
+
+
+def _moves_its_price(working: WorkParameters) -> bool:
+    """Return whether an order may come to trade at its worst approved price."""
+    times = (working.reprice_after_seconds, working.repeg_seconds, working.taker_after_seconds)
+    return any(seconds > 0 for seconds in times)
 
 
 def check_margin(

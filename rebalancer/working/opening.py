@@ -21,6 +21,7 @@ from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.closing import close_after_failure
 from rebalancer.working.page import RunPage
+from rebalancer.working.protect import given_up
 
 MOST_DRY_RUNS = 99
 """A reference has two digits for its attempt; dry runs send none, so there they may repeat."""
@@ -63,9 +64,22 @@ def learn_rules(desk: Desk, venue: Venue, page: RunPage) -> Desk:
     """Return the desk with the rules that the venue has for its instruments today.
 
     Ticks and lots are the venue's to say; what the owner configured stands where it says
-    nothing. What the venue does not know at all is held by its flag.
+    nothing. What the venue does not know at all is held by its flag; what it closes, or what
+    stops could not protect, is to be left.
     """
-    listed = venue.listed(desk.universe.instruments)
+    gone = given_up(page)
+    listed = tuple(
+        replace(each, leaving=each.leaving or gone.get(each.id, ""))
+        for each in venue.listed(desk.universe.instruments)
+    )
+    for instrument in listed:
+        if instrument.leaving:
+            page.flag(
+                "instrument-leaving",
+                f"{instrument.id}: {instrument.leaving}; zero is wanted of it whatever the "
+                "signals say, and only the way out of it is open",
+                instrument.id,
+            )
     page.desk = replace(desk, universe=Universe(listed))
     return page.desk
 

@@ -13,6 +13,7 @@ from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.codec import to_plain
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import RUN, ErrorFlag, Step
+from rebalancer.model.income import Income
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import (
     ApprovedOrder,
@@ -23,6 +24,7 @@ from rebalancer.model.orders import (
     WorkingOrder,
 )
 from rebalancer.model.records import RunRecord, Standing
+from rebalancer.model.stops import PlaceStop, StopOrder
 from rebalancer.ports import Desk
 from rebalancer.risk import Funding, GateInput, Verdicts, funding_of
 
@@ -37,8 +39,9 @@ class RunPage:
     for the last one of a kind. `orders` has each reference's last known state, `fills` the
     executions seen in this run by id, `intents` what was approved and journaled. `untold` are
     records of runs that ended before their alert, `dead` the journals of attempts that ended
-    before their record, `traded` our executions that were counted in this run, `unaccepted`
-    what was remembered before step 4 accepted anything.
+    before their record, `traded` our executions that were counted in this run, `income` what it
+    booked of the venue's own ledger, `stops` ours by reference as last told, `unaccepted` what
+    was remembered before step 4 accepted anything.
     """
 
     def __init__(self, desk: Desk, slot: datetime, attempt: int) -> None:
@@ -63,6 +66,8 @@ class RunPage:
         self.untold: tuple[RunRecord, ...] = ()
         self.has_told = False
         self.traded: tuple[Fill, ...] = ()
+        self.income: tuple[Income, ...] = ()
+        self.stops: dict[str, StopOrder] = {}
         self.dead: dict[datetime, Sequence[Mapping[str, Any]]] = {}
         self.unaccepted: Standing = self.standing
         self._flags: dict[tuple[str, str], ErrorFlag] = {}
@@ -185,6 +190,14 @@ class RunPage:
         if self.orders.get(event.reference) != event:
             self._note("order", order=to_plain(event))
         self.orders[event.reference] = event
+
+    def intend_stops(self, stops: Sequence[PlaceStop]) -> None:
+        """Journal stops, durably, before they go to the wire: their references are used up."""
+        self._note("stops", durable=True, stops=[to_plain(stop) for stop in stops])
+
+    def saw_stop(self, stop: StopOrder) -> None:
+        """Journal what the venue said of a stop."""
+        self._note("stop", stop=to_plain(stop))
 
     def own_fills(self) -> tuple[Fill, ...]:
         """Return the executions of the orders that this run sent."""

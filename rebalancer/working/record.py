@@ -10,12 +10,14 @@ from decimal import Decimal
 from rebalancer.ledger import equity_point
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import LatchedFlag, Severity, halted
+from rebalancer.model.money import Money
 from rebalancer.model.orders import Fill
 from rebalancer.model.plan import Plan
 from rebalancer.model.records import SCHEMA, EntryKind, EquityPoint, Outcome, RunRecord
 from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, SignalsRead
 from rebalancer.working.bookkeeping import expected_now
+from rebalancer.working.income import flows_between
 from rebalancer.working.page import RunPage
 
 
@@ -51,6 +53,8 @@ def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> Ru
         entries=len(desk.books.entries()),
         equity=_equity(desk, page, after, session),
         standing=page.standing,
+        income=page.income,
+        stops=tuple(page.stops[name] for name in sorted(page.stops)),
     )
 
 
@@ -81,6 +85,14 @@ def _equity(
         orders=len(page.intents),
         fills=len(page.traded),
         turnover=turnover(page.traded, after, desk.universe),
+        flows=sum(
+            (
+                after.rates.to_base(Money(flow.amount, flow.currency))
+                for flow in flows_between(desk, earlier[-1].slot if earlier else None, page.slot)
+                if after.rates.knows(flow.currency)
+            ),
+            Decimal(0),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace as changed
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -12,27 +13,48 @@ from rebalancer.execution import (
     Done,
     Move,
     OrderState,
+    Peg,
+    Then,
     Wait,
     advance,
+    after_end,
     asked,
     next_move,
+    peg_price,
     silence,
     start,
+    window_end,
 )
 from rebalancer.model.flags import ErrorFlag
+from rebalancer.model.instrument import Kind
 from rebalancer.model.orders import (
     ApprovedOrder,
     OrderStatus,
+    OrderType,
     RefusedOrder,
     Replace,
+    TimeInForce,
     VenueEvent,
     WorkingOrder,
 )
 from rebalancer.ports import Desk, Hands, Venue
-from rebalancer.risk import Funding, SentOrder, parse_restart_window, release
+from rebalancer.risk import (
+    Funding,
+    SentOrder,
+    heir_of,
+    parse_restart_window,
+    release,
+    too_small,
+)
 from rebalancer.working.page import RunPage
 
 MOST_IDLE_ROUNDS = 3
+
+_FOLLOWS = {
+    Then.PEG: "at the best price of its own side",
+    Then.TAKER: "it takes at the worst approved price",
+    Then.MARKET: "at market, the last resort",
+}
 
 
 def work(
@@ -76,6 +98,10 @@ class Shift:
         self.stopped = False
         self.idle = 0
         self.funding: Funding | None = page.funding(approved) if approved else None
+        self.heirs: dict[str, list[str]] = {order.reference: [] for order in approved}
+        self.next_sequence = 1 + max(
+            (int(order.reference.rpartition(".")[2]) for order in approved), default=0
+        )
 
     def goes_on(self) -> bool:
         """Return whether anything is still to be sent or awaited.
@@ -88,6 +114,8 @@ class Shift:
         if self.stopped:  # nothing more goes out: only what was sent is still heard of
             return any(state.status is OrderStatus.SENT for state in self.states.values())
         if any(not isinstance(move, Done) for move in self._moves().values()):
+            return True
+        if self._ended_open():
             return True
         return bool(self.waiting) and self.venue.now() < self.ends
 
@@ -130,8 +158,11 @@ class Shift:
             self.page.sent([order.reference])
 
     def make_moves(self) -> None:
-        """Re-price or cancel the orders whose time for it has come."""
-        for reference, move in sorted(self._moves().items()):
+        """Re-price, cancel or follow up the orders whose time for it has come."""
+        self._follow_up()
+        moves = self._moves()
+        self._peg([name for name, move in sorted(moves.items()) if isinstance(move, Peg)])
+        for reference, move in sorted(moves.items()):
             if isinstance(move, Replace):
                 if self._may_send():
                     self._take(self.hands.replace(move))
@@ -140,6 +171,88 @@ class Shift:
             elif isinstance(move, CancelRequest):
                 self._cancel(reference)
                 self.states[reference] = asked(self.states[reference], move, self.venue.now())
+
+    def _peg(self, references: Sequence[str]) -> None:
+        """Move orders to the best price of their own side, as the venue quotes it now.
+
+        Where a venue cannot move an order (spot), its end is asked for; another follows.
+        """
+        if not references or not self._may_send():
+            return
+        universe = self.page.desk.universe
+        names = sorted({self.states[name].instrument for name in references})
+        quotes = self.venue.market([universe[name] for name in names]).quotes
+        for reference in references:
+            state, now = self.states[reference], self.venue.now()
+            price = peg_price(state, quotes.get(state.instrument))
+            self.states[reference] = asked(state, Peg(reference), now)
+            if price is None or price == state.limit or not self._may_send():
+                continue
+            if universe[state.instrument].kind is Kind.SPOT:
+                self._cancel(reference)
+                ending = CancelRequest(reference, "the market moved", Then.PEG)
+                self.states[reference] = asked(self.states[reference], ending, now)
+            elif now <= state.approved.deadline:
+                move = state.approved.replace(price, now)
+                self._take(self.hands.replace(move))
+
+    def _ended_open(self) -> list[tuple[OrderState, Then]]:
+        """Return the orders that ended with something open, and what is to follow each."""
+        now, found = self.venue.now(), []
+        if self.stopped or len(self.page.intents) >= self.desk.limits.max_orders_per_run:
+            return []
+        for root, heirs in self.heirs.items():
+            state = self.states.get(heirs[-1] if heirs else root)
+            if state is None or now >= window_end(state, self.desk.working):
+                continue
+            then = after_end(state, self.desk.working, now)
+            rest = state.approved.quantity - state.filled
+            if then is not None and not too_small(
+                state.approved, rest, self.page.desk.universe[state.instrument]
+            ):
+                found.append((state, then))
+        return found
+
+    def _follow_up(self) -> None:
+        """Send what follows orders that ended open, each with a reference of its own.
+
+        Their ends are confirmed and their executions seen: nothing is sent twice.
+        """
+        ended = self._ended_open()
+        if not ended or not self._may_send():
+            return
+        pegged = sorted({s.instrument for s, then in ended if then is Then.PEG})
+        universe = self.page.desk.universe
+        quotes = self.venue.market([universe[n] for n in pegged]).quotes if pegged else {}
+        for state, then in ended:
+            order, price = state.approved, state.approved.worst_price
+            kind, force = OrderType.LIMIT, TimeInForce.IOC
+            if then is Then.PEG:
+                price = peg_price(state, quotes.get(state.instrument)) or order.intent.limit
+                kind, force = order.intent.order_type, order.intent.time_in_force
+            elif then is Then.MARKET:
+                kind = OrderType.MARKET
+            heir = heir_of(
+                order,
+                order.quantity - state.filled,
+                self.next_sequence,
+                limit=price,
+                order_type=kind,
+                time_in_force=force,
+                reason=f"the open rest of {order.reference}: {_FOLLOWS[then]}",
+            )
+            self.next_sequence += 1
+            root = next(n for n, h in self.heirs.items() if state.reference in (n, *h))
+            self.heirs[root].append(heir.reference)
+            self.page.approved.append(heir)
+            refused = then is Then.PEG and state.asked_cancel is None
+            self.send([heir])
+            self.states[heir.reference] = changed(
+                self.states[heir.reference],
+                begun=state.begun or state.sent_at,
+                heir=True,
+                refusals=state.refusals + refused,
+            )
 
     def listen(self) -> None:
         """Let time pass until something happens or somebody must act."""
@@ -186,15 +299,23 @@ class Shift:
             self.waiting = []
 
     def _sent(self) -> tuple[SentOrder, ...]:
-        return tuple(
-            SentOrder(
-                state.approved,
-                state.filled,
-                state.done,
-                rejected=state.status is OrderStatus.REJECTED,
+        """Return what was sent, an order and what followed it as one."""
+        going = {state.reference for state, _ in self._ended_open()}
+        found = []
+        for root, heirs in self.heirs.items():
+            chain = [self.states[name] for name in (root, *heirs) if name in self.states]
+            if not chain:
+                continue
+            last = chain[-1]
+            found.append(
+                SentOrder(
+                    chain[0].approved,
+                    sum((state.filled for state in chain), Decimal(0)),
+                    last.done and last.reference not in going,
+                    rejected=last.status is OrderStatus.REJECTED,
+                )
             )
-            for state in self.states.values()
-        )
+        return tuple(found)
 
     def _drop(self, dropped: Sequence[RefusedOrder], flags: Sequence[ErrorFlag]) -> None:
         self.page.refused.extend(dropped)

@@ -75,14 +75,22 @@ def anchors(text: str) -> set[str]:
 
 @cache
 def options_of_commands() -> dict[str, set[str]]:
-    """Return the options of each command."""
-    subparsers = next(
-        action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
-    )
-    return {
-        name: {word for action in each._actions for word in action.option_strings}
-        for name, each in subparsers.choices.items()
-    }
+    """Return the options of each command, those of its own commands among them."""
+    return {name: set(options_of(each)) for name, each in commands_of(parser()).items()}
+
+
+def commands_of(some: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return a parser's commands by name."""
+    found = [each for each in some._actions if isinstance(each, argparse._SubParsersAction)]
+    return {name: each for action in found for name, each in action.choices.items()}
+
+
+def options_of(some: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield a parser's options, and those of its commands."""
+    for action in some._actions:
+        yield from action.option_strings
+    for each in commands_of(some).values():
+        yield from options_of(each)
 
 
 def calls_in(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -26,6 +26,12 @@ DEV_LOCK = ROOT / "requirements-dev.lock"
 
 IB_INSYNC = ("ib-insync", "eventkit", "nest-asyncio", "numpy", "tzdata")
 IB_ASYNC = ("ib-async", "aeventkit", "nest-asyncio", "numpy", "tzdata")
+PYTHON_BINANCE = (
+    "aiohappyeyeballs", "aiohttp", "aiosignal", "attrs", "certifi", "charset-normalizer",
+    "dateparser", "frozenlist", "idna", "multidict", "propcache", "pycryptodome",
+    "python-binance", "python-dateutil", "pytz", "regex", "requests", "six", "typing-extensions",
+    "tzlocal", "urllib3", "websockets", "yarl",
+)  # fmt: skip
 ONLY_IB_INSYNC = frozenset({"ib-insync", "eventkit"})
 PINNED_TWICE = frozenset({"ib-async", "aeventkit", "tzdata"})
 """Packages whose pin "for Python 3.14" is the one that ib_async needs on every Python."""
@@ -75,6 +81,11 @@ def with_ib_insync(lock: str) -> str:
     return "".join(
         pin.text() for pin in pins(lock) if pin.name in IB_INSYNC and ">= '3.14'" not in pin.marker
     )
+
+
+def with_python_binance(lock: str) -> str:
+    """Return of the development lock what python-binance needs, and no more."""
+    return "".join(pin.text() for pin in pins(lock) if pin.name in PYTHON_BINANCE)
 
 
 def with_ib_async(lock: str, *, whole: bool) -> str:

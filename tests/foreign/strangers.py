@@ -1,7 +1,7 @@
-"""Foreign clients against the simulated gateway: who they are, and what came of each step.
+"""Foreign clients against the simulated venues: who they are, and what came of each step.
 
-Each runs as a process of its own, in an environment of its own, against a gateway of its own on
-loopback; it prints one line of JSON for each step, which is compared with `expected.toml`.
+Each runs as a process of its own, in an environment of its own, against a venue of its own on
+loopback; it prints one line of JSON for each step, which is compared with `expected_<venue>.toml`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rebalancer.simulators.binance_server.spec import KEY, SECRET
 from tests.foreign.environments import (
     DEV_LOCK,
     LOCKS,
@@ -31,11 +32,15 @@ from tests.foreign.environments import (
     python_environment,
     with_ib_async,
     with_ib_insync,
+    with_python_binance,
 )
 
 HERE = Path(__file__).resolve().parent
 ACCOUNT = "DU7654321"
 """The only account that the clients' scripts agree to trade in."""
+
+KEYS = (KEY, SECRET)
+"""The key and the secret of every simulated account: known to everybody."""
 
 SECONDS_OF_A_CLIENT = 120
 SECONDS_TO_START = 30
@@ -44,14 +49,24 @@ WIRE_LINES = 12
 
 @dataclass(frozen=True)
 class Client:
-    """One foreign client: what it is, and which version of the protocol it is to speak."""
+    """One foreign client: what it is, and which version of the protocol it is to speak.
+
+    `word` is what its script is told first. `node`: it runs there. Binance's has no versions.
+    """
 
     name: str
     package: str
     script: str
-    served: int
-    greatest: int
+    served: int = 0
+    greatest: int = 0
     optional: bool = False
+    venue: str = "ib"
+    word: str = ""
+
+    @property
+    def node(self) -> bool:
+        """Return whether it runs on Node."""
+        return self.script.endswith(".cjs")
 
     @property
     def version(self) -> int:
@@ -70,7 +85,16 @@ CLIENTS = (
     Client("ibapi-10.51-178", "ibapi-latest 10.51.1", "official.py", 178, 226, optional=True),
     # Below 177 its decoder of completed orders loses a field: its own bug.
     Client("stoqey", "@stoqey/ib 1.6.10", "stoqey.cjs", 178, 193, optional=True),
-)
+    Client("python-binance", "python-binance 1.0.37", "binance_python.py", venue="binance",
+           word="sync"),
+    Client("python-binance-async", "python-binance 1.0.37", "binance_python.py",
+           venue="binance", word="async"),
+    Client("ccxt", "ccxt 4.5.90", "binance_ccxt.py", venue="binance"),
+    Client("binance-sdk", "binance-sdk-derivatives-trading-usds-futures 18.0.1 and -spot 13.2.0",
+           "binance_sdk.py", venue="binance"),
+    Client("binance-npm", "binance 3.6.5 (npm)", "binance_npm.cjs", optional=True,
+           venue="binance"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,9 +121,9 @@ class Visit:
         return bool(self.steps) and not any(step.wrong for step in self.steps)
 
 
-def expectations() -> dict[str, dict[str, Any]]:
-    """Return the table of `expected.toml`, in the order of the scenario."""
-    return tomllib.loads((HERE / "expected.toml").read_text(encoding="utf-8"))
+def expectations(venue: str = "ib") -> dict[str, dict[str, Any]]:
+    """Return the table of a venue, in the order of the scenario."""
+    return tomllib.loads((HERE / f"expected_{venue}.toml").read_text(encoding="utf-8"))
 
 
 def command_of(client: Client) -> tuple[list[str], Path]:
@@ -111,9 +135,11 @@ def command_of(client: Client) -> tuple[list[str], Path]:
         When it cannot be had on this machine.
     """
     script = str(HERE / "clients" / client.script)
-    if client.script == "stoqey.cjs":
-        folder = node_environment("stoqey")
-        return [shutil.which("node") or "node", script, "stoqey"], folder
+    if client.node:
+        folder = node_environment(client.name)
+        return [shutil.which("node") or "node", script, client.name], folder
+    if client.venue == "binance":
+        return binance_command(client, script)
     name = re.sub(r"-1\d\d$", "", client.name)
     if name == "ib_insync":
         if sys.version_info >= (3, 14):
@@ -130,16 +156,39 @@ def command_of(client: Client) -> tuple[list[str], Path]:
     return [str(python), "-E", "-s", script, library], python.parent
 
 
+def binance_command(client: Client, script: str) -> tuple[list[str], Path]:
+    """Make the environment of a client of Binance's; return the start of its command."""
+    if client.script == "binance_python.py":
+        python = python_environment("python-binance", [with_python_binance(DEV_LOCK.read_text())])
+    else:
+        python = python_environment(client.name, [(LOCKS / f"{client.name}.lock").read_text()])
+    return [str(python), "-E", "-s", script, client.word or client.name], python.parent
+
+
+@contextmanager
+def exchange(folder: Path, *more: str) -> Iterator[int]:
+    """Start `rebalancer simulate binance` and give its port; its log goes to `folder/wire`."""
+    words = ["simulate", "binance", "--port", "0", "--wire-log", str(folder / "wire")]
+    with simulator([*words, *more], folder) as port:
+        yield port
+
+
 @contextmanager
 def gateway(version: int, folder: Path, *more: str) -> Iterator[int]:
     """Start `rebalancer simulate ib` and give its port; its wire log goes to `folder/wire`."""
-    wire = folder / "wire"
-    wire.touch()
-    words = [sys.executable, str(ROOT / "run.py"), "simulate", "ib", "--port", "0"]
-    words += ["--account", ACCOUNT, "--server-version", str(version), "--wire-log", str(wire)]
+    words = ["simulate", "ib", "--port", "0", "--account", ACCOUNT]
+    words += ["--server-version", str(version), "--wire-log", str(folder / "wire")]
+    with simulator([*words, *more], folder) as port:
+        yield port
+
+
+@contextmanager
+def simulator(words: Sequence[str], folder: Path) -> Iterator[int]:
+    """Start a simulated venue and give the port that it tells."""
+    (folder / "wire").touch()
     with (folder / "gateway.stderr").open("w") as stderr:
         process = subprocess.Popen(
-            [*words, *more],
+            [sys.executable, str(ROOT / "run.py"), *words],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -178,11 +227,15 @@ def visit(client: Client) -> Visit:
         return Visit(client, absent=str(why))
     with tempfile.TemporaryDirectory(prefix="stranger-") as name:
         folder = Path(name)
-        with gateway(client.served, folder) as port:
-            said, last = listen([*words, "127.0.0.1", str(port), ACCOUNT], cwd, folder)
+        if client.venue == "binance":
+            with exchange(folder) as port:
+                said, last = listen([*words, "127.0.0.1", str(port), *KEYS], cwd, folder)
+        else:
+            with gateway(client.served, folder) as port:
+                said, last = listen([*words, "127.0.0.1", str(port), ACCOUNT], cwd, folder)
         steps = tuple(
             judged(name, expected, said.get(name), client, last)
-            for name, expected in expectations().items()
+            for name, expected in expectations(client.venue).items()
         )
     return Visit(client, steps)
 
@@ -230,6 +283,8 @@ def judged(
     """Compare one line of a client with what it must be; `last` is why there is none."""
     if line is None:
         return Step(name, "-", (f"no answer: {last}",))
+    if "left_out" in line:
+        return Step(name, line["left_out"])
     if "failed" in line:
         words = line["failed"].strip().splitlines()
         heard = f" after {line['heard']}" if line.get("heard") else ""
@@ -242,15 +297,16 @@ def judged(
         for key, want in wanted.items()
         if not fits(saw.get(key), client.version if want == "served" else want)
     ]
-    wrong += [f"{key}: {saw[key]!r} is not in expected.toml" for key in saw if key not in wanted]
+    table = f"expected_{client.venue}.toml"
+    wrong += [f"{key}: {saw[key]!r} is not in {table}" for key in saw if key not in wanted]
     return Step(name, expected["shows"].format(**saw), tuple(wrong), line["wire"])
 
 
 def fits(value: object, wanted: object) -> bool:
-    """Return whether a value is what `expected.toml` says."""
+    """Return whether a value is what the table of its venue says."""
     if isinstance(wanted, str) and wanted.startswith(">"):
         bound = re.fullmatch(r"(>=?) *(\S+)", wanted)
-        assert bound, f"expected.toml: {wanted!r} is no bound"
+        assert bound, f"expected: {wanted!r} is no bound"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return value >= float(bound[2]) if bound[1] == ">=" else value > float(bound[2])

@@ -11,18 +11,21 @@ SIGNS = {True: "ok", False: "WRONG"}
 
 def render(visits: Sequence[Visit]) -> str:
     """Return the table as text, with what was wrong, or different, below it."""
-    here = [visit for visit in visits if not visit.absent]
     lines = []
-    if here:
-        lines = matrix(here)
-    lines += ["", *differences(here)]
-    for visit in here:
-        lines += troubles(visit)
-    lines += [f"not here: {visit.absent}" for visit in visits if visit.absent]
-    count = sum(visit.is_fine for visit in here)
-    steps = len(expectations())
-    lines.append(f"{count} of {len(here)} clients saw all {steps} steps as they must be.")
-    return "\n".join(lines)
+    for venue in dict.fromkeys(visit.client.venue for visit in visits):
+        there = [visit for visit in visits if visit.client.venue == venue]
+        here = [visit for visit in there if not visit.absent]
+        if here:
+            lines += matrix(here)
+        lines += ["", *differences(here)]
+        for visit in here:
+            lines += troubles(visit)
+        lines += [f"not here: {visit.absent}" for visit in there if visit.absent]
+        count = sum(visit.is_fine for visit in here)
+        steps = len(expectations(venue))
+        lines.append(f"{count} of {len(here)} clients saw all {steps} steps as they must be.")
+        lines.append("")
+    return "\n".join(lines[:-1])
 
 
 def matrix(here: Sequence[Visit]) -> list[str]:
@@ -30,7 +33,7 @@ def matrix(here: Sequence[Visit]) -> list[str]:
     head = ["step", f"what {here[0].client.name} saw", *(visit.client.name for visit in here)]
     rows = [
         [name, here[0].steps[at].shown, *(SIGNS[not visit.steps[at].wrong] for visit in here)]
-        for at, name in enumerate(expectations())
+        for at, name in enumerate(expectations(here[0].client.venue))
     ]
     widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     rule = ["-" * width for width in widths]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -46,6 +47,12 @@ class BinanceParameters:
 
 @dataclass(frozen=True)
 class BinanceSettings(BinanceParameters):
-    """Those, and what the wiring knows. `history_bars`: the longest history a sleeve asks for."""
+    """Those, and what the wiring knows.
 
-    history_bars: int = 300
+    `history_days` and `history_hours`: the longest histories that sleeves ask for (0: none).
+    `leverage_needed`: the largest leverage that may be planned with.
+    """
+
+    history_days: int = 300
+    history_hours: int = 0
+    leverage_needed: Decimal = Decimal(1)

@@ -1,0 +1,194 @@
+"""Whole hours in which orders rest, follow the market, and take when their time is up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rebalancer.brokers.paper import PaperHands
+from rebalancer.hourly import hour
+from rebalancer.model.orders import (
+    Fill,
+    OrderStatus,
+    OrderType,
+    Place,
+    Replace,
+    TimeInForce,
+    VenueEvent,
+    WorkingOrder,
+)
+from rebalancer.model.records import RunRecord
+from rebalancer.planning import LimitStyle
+from rebalancer.ports import Venue
+from rebalancer.simulators.faults import Fault, FaultKind
+from tests.integration.hours import AAPL, JNJ
+from tests.portfolios import FIRST, QUIET, World, make_world
+
+pytestmark = pytest.mark.usefixtures("quick")
+WANTED = {"AAPL": "0.3", "JNJ": "0.3"}
+PASSIVE = '\n[planning]\nlimit_style = "passive"\nlimit_offset_bps = 0\n'
+
+
+class Wire:
+    """Hands on the paper venue that note what goes out, and may refuse what would take."""
+
+    sends = True
+
+    def __init__(self, venue: Any, sent: list[Any], refuse: int = 0) -> None:
+        self.paper, self.sent, self.refuse = PaperHands(venue), sent, refuse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.paper, name)
+
+    def submit(self, places: list[Place]) -> tuple[VenueEvent, ...]:
+        self.sent += places
+        place = places[0]
+        if place.order_type is OrderType.POST_ONLY and self.refuse:
+            self.refuse -= 1
+            at = self.paper._venue.now()
+            words = "Due to the order could not be executed as maker, it will be rejected"
+            return (
+                WorkingOrder(
+                    place.reference, "", place.instrument, place.quantity, Decimal(0),
+                    place.limit, OrderStatus.EXPIRED, at, words,
+                ),
+            )  # fmt: skip
+        return self.paper.submit(places)
+
+    def replace(self, move: Replace) -> tuple[VenueEvent, ...]:
+        self.sent.append(move)
+        return self.paper.replace(move)
+
+    def cancel(self, order: WorkingOrder) -> tuple[VenueEvent, ...]:
+        self.sent.append(order)
+        return self.paper.cancel(order)
+
+
+def world_with(tmp_path: Path, execution: str) -> World:
+    made = make_world(
+        tmp_path, symbols=("AAPL", "JNJ"), extra=f"{PASSIVE}[execution]\n{execution}\n{QUIET}"
+    )
+    made.wants(WANTED, FIRST)
+    return made
+
+
+def run(
+    world: World, *faults: Fault, refuse: int = 0, **planning: Any
+) -> tuple[RunRecord, list[Any]]:
+    sent: list[Any] = []
+    desk = world.desk(FIRST, faults=faults)
+    planned = replace(desk.planning, **planning)
+
+    def hands(venue: Venue) -> Any:
+        return Wire(venue, sent, refuse)
+
+    return hour(replace(desk, planning=planned, hands=hands), FIRST), sent
+
+
+def filled(fills: tuple[Fill, ...]) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = defaultdict(Decimal)
+    for fill in fills:
+        total[fill.reference] += fill.quantity
+    return total
+
+
+def test_an_order_that_rests_too_long_is_cancelled_and_its_rest_takes(tmp_path: Path) -> None:
+    world = world_with(tmp_path, "taker_after_seconds = 30")
+    half = Fault(FaultKind.PARTIAL_ONLY, count=None, subject=AAPL)
+    record, sent = run(world, half, limit_style=LimitStyle.MARKETABLE)
+    places = [each for each in sent if isinstance(each, Place) and each.instrument == AAPL]
+    assert [each.time_in_force for each in places] == [TimeInForce.DAY, TimeInForce.IOC]
+    first, second = places
+    cancels = [n for n, each in enumerate(sent) if isinstance(each, WorkingOrder)]
+    assert sent.index(second) > cancels[0] > sent.index(first)
+    assert second.limit is not None and first.limit is not None
+    assert second.limit > first.limit
+    done = filled(record.fills)
+    assert 0 < done[first.reference] < first.quantity
+    assert second.quantity == first.quantity - done[first.reference]
+    assert first.reference != second.reference
+    approved = {order.reference: order for order in record.approved}
+    assert second.limit == approved[first.reference].worst_price
+    assert first.reference in approved[second.reference].intent.reason
+
+
+def test_both_references_are_in_the_journal_before_they_are_sent(tmp_path: Path) -> None:
+    world = world_with(tmp_path, "taker_after_seconds = 30")
+    _, sent = run(world, Fault(FaultKind.PARTIAL_ONLY, count=None, subject=AAPL))
+    intended = [
+        order["reference"]
+        for line in world.journal(FIRST)
+        if line["kind"] == "intents"
+        for order in line["orders"]
+    ]
+    assert sorted(intended) == sorted(each.reference for each in sent if isinstance(each, Place))
+    assert len(set(intended)) == len(intended)
+
+
+def test_what_filled_while_it_rested_is_followed_by_nothing(tmp_path: Path) -> None:
+    world = world_with(tmp_path, "taker_after_seconds = 119")
+    record, sent = run(world)
+    for order in record.approved:
+        if filled(record.fills)[order.reference] == order.quantity:
+            heirs = [each for each in record.approved if order.reference in each.intent.reason]
+            assert heirs == []
+    assert sum(isinstance(each, Place) for each in sent) == len(record.approved)
+
+
+def test_the_last_resort_goes_to_market_only_where_it_may(tmp_path: Path) -> None:
+    for allowed, types in ((False, 2), (True, 3)):
+        folder = tmp_path / str(allowed)
+        folder.mkdir()
+        text = f"taker_after_seconds = 30\nmarket_as_last_resort = {str(allowed).lower()}"
+        _, sent = run(
+            world_with(folder, text), Fault(FaultKind.PARTIAL_ONLY, count=None, subject=AAPL)
+        )
+        places = [each for each in sent if isinstance(each, Place) and each.instrument == AAPL]
+        assert len(places) == types
+        assert (places[-1].order_type is OrderType.MARKET) == allowed
+
+
+def test_a_resting_order_follows_the_market_and_stays_within_its_worst_price(
+    tmp_path: Path,
+) -> None:
+    world = world_with(tmp_path, "repeg_seconds = 10")
+    held = Fault(FaultKind.PARTIAL_ONLY, count=None, subject=AAPL)
+    record, sent = run(world, held)
+    moves = [each for each in sent if isinstance(each, Replace) and each.instrument == AAPL]
+    worst = {order.reference: order.worst_price for order in record.approved}
+    assert all(move.limit <= worst[move.reference] for move in moves)
+    assert len({move.limit for move in moves}) == len(moves)
+
+
+def test_a_refused_post_only_order_is_priced_once_more_and_then_takes(tmp_path: Path) -> None:
+    world = world_with(tmp_path, "taker_after_seconds = 60")
+    record, sent = run(world, refuse=99, order_type=OrderType.POST_ONLY)
+    for name in (AAPL, JNJ):
+        places = [each for each in sent if isinstance(each, Place) and each.instrument == name]
+        assert [each.order_type for each in places] == [
+            OrderType.POST_ONLY, OrderType.POST_ONLY, OrderType.LIMIT,
+        ]  # fmt: skip
+        assert places[-1].time_in_force is TimeInForce.IOC
+        assert len({each.reference for each in places}) == 3
+    assert record.exit_code == 0
+
+
+def test_without_taker_a_refused_post_only_order_is_left_to_the_next_run(tmp_path: Path) -> None:
+    world = world_with(tmp_path, "repeg_seconds = 20")
+    record, sent = run(world, refuse=99, order_type=OrderType.POST_ONLY)
+    assert sum(isinstance(each, Place) for each in sent) == 4
+    assert record.fills == ()
+    assert record.exit_code == 0
+
+
+def test_what_follows_an_unknown_end_is_nothing(tmp_path: Path) -> None:
+    world = world_with(tmp_path, "taker_after_seconds = 30")
+    lost = Fault(FaultKind.LOST_CANCEL, count=None)
+    record, sent = run(world, Fault(FaultKind.PARTIAL_ONLY, count=None), lost)
+    assert all(each.time_in_force is TimeInForce.DAY for each in sent if isinstance(each, Place))
+    assert record.approved
