@@ -38,7 +38,7 @@ def server(**changes: Any) -> BinanceServer:
 
 
 def request(
-    server: BinanceServer, method: str, path: str, *, sign: bool = True, **parameters: Any
+    server: BinanceServer, method: str, path: str, sign: bool = True, **parameters: Any
 ) -> Request:
     """Return a request that is signed (or not) at the exchange's own time, all in the query."""
     if sign:

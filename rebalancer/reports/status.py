@@ -25,6 +25,7 @@ from rebalancer.reports.document import Document, Facts, Paragraph, Section, Ton
 from rebalancer.reports.explain import explain
 from rebalancer.reports.numbers import count, money, percent, price, quantity, span, when
 from rebalancer.reports.owed import KINDS, owed_mails
+from rebalancer.reports.protection import stops_section
 from rebalancer.reports.rows import position_rows
 from rebalancer.reports.summary import run_lead, was_sent
 
@@ -70,6 +71,8 @@ def status_document(status: Status) -> Document:
         sections.append(Section("Key figures of the last run", (key_figures(record, standing),)))
         sections.append(positions_section(position_rows(record), base_currency(record)))
         sections.append(_working_section(_working(record)))
+        stops = stops_section(record.stops)
+        sections += [stops] if stops is not None else []
     flags = () if record is None else record.flags
     if status.halt_reason is not None:
         words = f"a HALT file forbids sending: {status.halt_reason}"
@@ -102,6 +105,7 @@ def status_data(status: Status) -> dict[str, Any]:
         "halt_file": status.halt_reason,
         "last_run": None if record is None else _run_data(record),
         "positions": [] if record is None else [to_plain(row) for row in position_rows(record)],
+        "stops": [] if record is None else [to_plain(stop) for stop in record.stops],
         "working_orders": [] if record is None else [to_plain(o) for o in _working(record)],
         "flags": [_flag_data(flag) for flag in flags],
         "breakers": {

@@ -22,6 +22,7 @@ from rebalancer.reports.costs import NEVER_SENT, costs, costs_text, tally
 from rebalancer.reports.document import Document, Paragraph, Section, Tone, document_text
 from rebalancer.reports.explain import STEP_NAMES
 from rebalancer.reports.numbers import count, when
+from rebalancer.reports.protection import stops_section
 from rebalancer.reports.rows import OrderRow, idle_rows, order_rows, position_rows
 
 __all__ = ["lead_text", "run_document", "run_lead", "run_table", "summary_text", "was_sent"]
@@ -78,6 +79,7 @@ def run_document(record: RunRecord) -> Document:
         idle_section(idle_rows(record)),
         fills_section(record.fills),
         positions_section(position_rows(record), base),
+        stops_section(record.stops),
     ]
     return Document(
         title=f"{record.portfolio}: run of {when(record.slot)}",

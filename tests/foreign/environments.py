@@ -30,7 +30,7 @@ PYTHON_BINANCE = (
     "aiohappyeyeballs", "aiohttp", "aiosignal", "attrs", "certifi", "charset-normalizer",
     "dateparser", "frozenlist", "idna", "multidict", "propcache", "pycryptodome",
     "python-binance", "python-dateutil", "pytz", "regex", "requests", "six", "typing-extensions",
-    "tzlocal", "urllib3", "websockets", "yarl",
+    "tzdata", "tzlocal", "urllib3", "websockets", "yarl",
 )  # fmt: skip
 ONLY_IB_INSYNC = frozenset({"ib-insync", "eventkit"})
 PINNED_TWICE = frozenset({"ib-async", "aeventkit", "tzdata"})

@@ -1,10 +1,22 @@
-"""Foreign clients find the simulated gateway to be a gateway."""
+"""Foreign clients find the simulated venues to be the venues."""
 
 from __future__ import annotations
 
-import pytest
+from importlib.metadata import requires
 
-from tests.foreign.environments import DEV_LOCK, LOCKS, Pin, pins, with_ib_async, with_ib_insync
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.foreign.environments import (
+    DEV_LOCK,
+    LOCKS,
+    Pin,
+    pins,
+    with_ib_async,
+    with_ib_insync,
+    with_python_binance,
+)
 from tests.foreign.strangers import CLIENTS, Client, Step, Visit, expectations, fits, visit
 from tests.foreign.table import render
 
@@ -34,6 +46,29 @@ def test_a_bound_and_a_value_fit_or_do_not() -> None:
     assert fits(10.0, 10)
     assert not fits(1, True)
     assert not fits([202, 10148], [202])
+
+
+def test_every_client_of_a_venue_has_a_table_and_every_difference_a_client() -> None:
+    for venue in ("ib", "binance"):
+        packages = {one.package.split()[0] for one in CLIENTS if one.venue == venue}
+        assert packages
+        for name, step in expectations(venue).items():
+            assert set(step) - {"differs"} == {"shows", "expect"}, name
+            for package, other in step.get("differs", {}).items():
+                assert package in packages, name
+                assert set(other) <= set(step["expect"]), name
+
+
+def test_two_venues_have_a_table_each() -> None:
+    both = [next(one for one in CLIENTS if one.venue == venue) for venue in ("ib", "binance")]
+    visits = [
+        Visit(client, tuple(Step(name, "seen") for name in expectations(client.venue)))
+        for client in both
+    ]
+    text = render(visits)
+    assert text.count("1 of 1 clients saw all") == 2
+    assert f"all {len(expectations('ib'))} steps" in text
+    assert f"all {len(expectations('binance'))} steps" in text
 
 
 def test_the_table_names_what_was_wrong_and_who_did_not_come() -> None:
@@ -81,9 +116,32 @@ def test_the_environments_of_the_two_libraries_hold_no_more_than_they_need() -> 
     }  # fmt: skip
 
 
+def test_the_environment_of_python_binance_holds_all_that_it_needs_and_no_more() -> None:
+    lock = with_python_binance(DEV_LOCK.read_text())
+    needed, waiting = set[str](), ["python-binance"]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            found = [Requirement(text) for text in requires(name) or ()]
+            waiting += [
+                canonicalize_name(each.name)
+                for each in found
+                if each.marker is None or each.marker.evaluate({"extra": ""})
+            ]
+    held = {pin.name for pin in pins(lock)}
+    assert needed <= held
+    assert held - needed <= {"typing-extensions"}  # some need it on older Pythons only
+
+
 def test_the_locks_of_strangers_name_no_place() -> None:
-    for path in LOCKS.rglob("*.lock"):
+    locks = list(LOCKS.rglob("*.lock"))
+    assert {path.stem for path in locks} >= {"ccxt", "binance-sdk"}
+    for path in locks:
         assert "".join(pin.text() for pin in pins(path.read_text())) == path.read_text()
-    packages = (LOCKS / "stoqey" / "package-lock.json").read_text()
-    assert "http" not in packages
-    assert packages.count('"integrity": "sha512-') == packages.count('"version": ')
+    node = list(LOCKS.rglob("package-lock.json"))
+    assert {path.parent.name for path in node} == {"stoqey", "binance-npm"}
+    for path in node:
+        packages = path.read_text()
+        assert "://" not in packages
+        assert packages.count('"integrity": "sha512-') == packages.count('"version": ')

@@ -31,6 +31,9 @@ WINDOW = timedelta(days=7)
 KEPT = timedelta(days=89)
 """The exchange says three months; earlier times are answered with nothing."""
 
+FRESH = timedelta(seconds=5)
+"""So long nothing is asked again, unless something was sent meanwhile: a page weighs 30."""
+
 LATE = timedelta(minutes=5)
 """How far back rows are asked for again: a booking may appear after a later one."""
 
@@ -59,6 +62,7 @@ class Ledger:
         self._line, self._most_rows = line, most_rows
         self._since: datetime | None = None
         self._until: datetime | None = None
+        self._writes = 0
         self._rows: dict[str, Row] = {}
 
     def income(self, since: datetime) -> tuple[Income, ...]:
@@ -77,9 +81,11 @@ class Ledger:
         if self._since is None or self._until is None or since < self._since:
             self._read(since, now)
             self._since = since
-        elif now > self._until:
+        elif self._line.writes != self._writes or now > self._until + FRESH:
             self._read(max(self._until - LATE, self._since), now)
-        self._until = now
+        else:
+            now = self._until  # nothing of ours was sent since, and it was read just now
+        self._until, self._writes = now, self._line.writes
         least = milliseconds(since)
         chosen = [row for row in self._rows.values() if _time(row) >= least]
         return tuple(sorted(chosen, key=_order))

@@ -93,6 +93,7 @@ class BinanceLine:
         self.offset = timedelta()
         self.broken = ""
         self.calls = 0
+        self.writes = 0
         self.throttle = Throttle(settings.weight_share)
         self._named = {each.symbol: each for each in universe}
         self.client = PointedClient(
@@ -164,6 +165,7 @@ class BinanceLine:
         method = method.upper()
         if self.read_only and method != _GET:
             raise WriteForbidden(f"{method} {path}: a dry run sends nothing that writes")
+        self.writes += method != _GET
         return self._call(method, path, parameters, signed=True)
 
     def require(self) -> None:

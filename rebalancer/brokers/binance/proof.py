@@ -22,7 +22,7 @@ def prove_account(line: BinanceLine, account: str, flag: Flag) -> None:
     """
     told = line.signed("GET", _ACCOUNT, omitZeroBalances="true")
     uid = told.get("uid") if isinstance(told, dict) else None
-    if not isinstance(uid, int) or isinstance(uid, bool):
+    if not isinstance(uid, int | str) or isinstance(uid, bool) or not str(uid):
         raise BlindError("the exchange does not tell whose account it is (uid)")
     if str(uid) != account:
         raise FinalRefusal(

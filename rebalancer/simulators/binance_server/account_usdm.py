@@ -7,7 +7,7 @@ from typing import Any
 
 from rebalancer.simulators.binance_server.brackets import largest_notional
 from rebalancer.simulators.binance_server.call import Call, Route
-from rebalancer.simulators.binance_server.figures import amount, coin, on_grid, price
+from rebalancer.simulators.binance_server.figures import amount, coin, held_size, price
 from rebalancer.simulators.binance_server.haircuts import MARGIN_ASSETS
 from rebalancer.simulators.binance_server.margin import (
     MarginView,
@@ -93,7 +93,7 @@ def _account_v2_line(line: PositionLine) -> dict[str, Any]:
         "bidNotional": amount(line.bid_notional),
         "askNotional": amount(line.ask_notional),
         "positionSide": "BOTH",
-        "positionAmt": on_grid(line.quantity, line.symbol.step),
+        "positionAmt": held_size(line.quantity, line.symbol.step),
         "updateTime": line.updated,
     }
 
@@ -108,7 +108,7 @@ def account_v3(call: Call) -> dict[str, Any]:
             {
                 "symbol": line.symbol.symbol,
                 "positionSide": "BOTH",
-                "positionAmt": on_grid(line.quantity, line.symbol.step),
+                "positionAmt": held_size(line.quantity, line.symbol.step),
                 "unrealizedProfit": coin(line.profit),
                 "isolatedMargin": coin(line.isolated_wallet + line.profit)
                 if line.isolated

@@ -25,6 +25,12 @@ def on_grid(value: Decimal, step: Decimal) -> str:
     return fixed(value, places(step))
 
 
+def held_size(value: Decimal, step: Decimal) -> str:
+    """Return a holding exactly, with the step's decimals at least: a step may have grown since."""
+    normal = value.normalize()
+    return fixed(value, max(places(step), places(normal)))
+
+
 def places(step: Decimal) -> int:
     """Return how many decimals a step is written with."""
     exponent = step.as_tuple().exponent

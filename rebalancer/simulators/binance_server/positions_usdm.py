@@ -8,7 +8,13 @@ from typing import Any
 from rebalancer.simulators.binance_server.brackets import brackets_of, largest_notional
 from rebalancer.simulators.binance_server.call import Call, Route
 from rebalancer.simulators.binance_server.commissions import rates_of
-from rebalancer.simulators.binance_server.figures import amount, coin, fixed, on_grid, price
+from rebalancer.simulators.binance_server.figures import (
+    amount,
+    coin,
+    fixed,
+    held_size,
+    price,
+)
 from rebalancer.simulators.binance_server.margin import (
     MarginView,
     PositionLine,
@@ -40,7 +46,7 @@ def positions_v2(call: Call) -> list[dict[str, Any]]:
             "liquidationPrice": price(_liquidation(view, line)),
             "markPrice": fixed(line.mark, 8),
             "maxNotionalValue": str(largest_notional(line.symbol.symbol, line.leverage)),
-            "positionAmt": on_grid(line.quantity, line.symbol.step),
+            "positionAmt": held_size(line.quantity, line.symbol.step),
             "notional": amount(line.notional),
             "isolatedWallet": amount(line.isolated_wallet),
             "symbol": line.symbol.symbol,
@@ -59,7 +65,7 @@ def positions_v3(call: Call) -> list[dict[str, Any]]:
         {
             "symbol": line.symbol.symbol,
             "positionSide": "BOTH",
-            "positionAmt": on_grid(line.quantity, line.symbol.step),
+            "positionAmt": held_size(line.quantity, line.symbol.step),
             "entryPrice": price(line.entry),
             "breakEvenPrice": price(_break_even(call, line)),
             "markPrice": fixed(line.mark, 8),

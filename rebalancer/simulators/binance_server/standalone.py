@@ -215,10 +215,13 @@ Prices within a recorded hour are invented; what you earn here means nothing.
   curl -H "X-MBX-APIKEY: $key" "{base}{account}?$q&signature=${{s%% *}}"
 
   key, secret = "{KEY}", "{SECRET}"
-  import binance, ccxt  # either will do
-  client = binance.Client(key, secret, ping=False)
+
+  from binance.client import Client
+  client = Client(key, secret, ping=False)
   client.API_URL, client.FUTURES_URL = "{base}/api", "{base}/fapi"
   print(client.{call})
+
+  import ccxt
   venue = ccxt.{kind}({{"apiKey": key, "secret": secret}})
   old = venue.urls["api"].items()
   venue.urls["api"] = {{name: "{base}/" + url.split("/", 3)[3] for name, url in old}}

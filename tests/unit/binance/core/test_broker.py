@@ -258,6 +258,16 @@ def test_a_universe_that_cannot_be_asked_in_time_is_refused_before_it_is_begun(
         pass
 
 
+def test_a_run_that_needs_more_than_a_minutes_share_says_so_and_goes_on(stand: Stand) -> None:
+    """5 % of 2400 are 120 a minute; three perpetuals are planned with three or four times that."""
+    stand.settings = {"weight_share": 0.05}
+    with stand.connect() as venue:
+        assert venue.account().net_liquidation == 10_000
+    ((code, words, subject),) = stand.page.raised
+    assert (code, subject) == ("weight-large", "")
+    assert "of 120 a minute" in words
+
+
 def test_the_owners_error_table_is_read_and_checked(stand: Stand) -> None:
     (stand.folder / "binance_errors.toml").write_text("[usdm.-1]\n", encoding="utf-8")
     with pytest.raises(ConfigError), stand.connect(owners_folder=stand.folder):

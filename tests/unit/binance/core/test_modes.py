@@ -216,7 +216,14 @@ def test_another_account_is_refused_with_both_numbers() -> None:
         prove_account(line_on(proof_wire(701)), "700", Flags())
 
 
-@pytest.mark.parametrize("uid", [None, "700", True])
+def test_an_account_that_is_told_as_text_is_compared_as_text() -> None:
+    wire = proof_wire()
+    wire.replies[SPOT] = {**spot_answer(), "uid": "DU999"}
+    with pytest.raises(FinalRefusal, match="belongs to account DU999; 700 is configured"):
+        prove_account(line_on(wire), "700", Flags())
+
+
+@pytest.mark.parametrize("uid", [None, "", 7.5, True])
 def test_an_account_that_is_not_told_is_not_proved(uid: Any) -> None:
     wire = proof_wire()
     wire.replies[SPOT] = {**spot_answer(), "uid": uid}

@@ -97,6 +97,8 @@ class Exchange:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
+    writes = 0
+
     def now(self) -> datetime:
         """Return the time of the exchange."""
         return self.passage.now

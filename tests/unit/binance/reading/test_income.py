@@ -148,10 +148,23 @@ def test_what_was_read_is_asked_for_again_from_its_end_on_only() -> None:
     assert len(found.rows(NOW - 2 * DAY)) == 1
     assert len(found.rows(NOW - DAY / 2)) == 0
     assert asked.count(PATH) == 1  # no time has passed
+    asked.passage.now += timedelta(seconds=4)
+    found.rows(NOW - DAY)
+    assert asked.count(PATH) == 1  # it was read just now, and nothing was sent since
+    asked.passage.now -= timedelta(seconds=4)
     asked.passage.now += timedelta(minutes=1)
     rows += [row(1, ms(NOW) + 10), row(2, ms(NOW) - 60_000)]  # one of them booked late
     assert len(found.rows(NOW - 2 * DAY)) == 3
     assert int(asked.asked[-1][1]["startTime"]) == ms(NOW) - 300_000
+
+
+def test_after_something_was_sent_it_is_asked_again_at_once() -> None:
+    rows = [row(0, ms(NOW - DAY))]
+    found, asked = ledger(rows)
+    found.rows(NOW - 2 * DAY)
+    rows.append(row(1, ms(NOW)))
+    asked.writes = 1
+    assert len(found.rows(NOW - 2 * DAY)) == 2
 
 
 def test_an_earlier_beginning_reads_anew() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, cast
@@ -39,7 +38,7 @@ class Client:
         control.mount(self.session)
 
     def ask(self, method: str, path: str, **parameters: str) -> requests.Response:
-        made = request(cast("Any", _Clock(self.control)), method, path, **parameters)
+        made = request(cast("Any", _Clock(self.control)), method, path, True, **parameters)
         address = f"http://{self.control.host}:{self.control.port}{made.path}?{made.query}"
         return self.session.request(
             method, address, headers=dict(made.headers), timeout=(5, PATIENCE)
@@ -328,7 +327,6 @@ def test_a_blind_answer_stays_blind_while_it_is_asked_for_again(
     client.control.arm()
     for pause in (0.2, 0.4, 0.8):
         with pytest.raises(requests.JSONDecodeError):
-            json.loads(read(client).text or "?")
             read(client).json()
         client.control.advance(client.control.now() + timedelta(seconds=pause))
     client.control.advance(client.control.now() + timedelta(seconds=1))

@@ -85,7 +85,7 @@ def test_a_batch_counts_five_in_ten_seconds_and_one_in_a_minute() -> None:
 
 def buy(venue: BinanceServer, path: str, **more: str) -> dict[str, str]:
     wanted = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01", **more}
-    answer = venue.handle(request(venue, "POST", path, **wanted))
+    answer = venue.handle(request(venue, "POST", path, True, **wanted))
     assert answer.status == 200, answer.body
     return {name: value for name, value in answer.headers.items() if name.startswith("X-MBX")}
 

@@ -95,11 +95,9 @@ def test_parameters_may_be_in_the_query_in_the_body_or_in_both() -> None:
     size = f"quantity=0.01&timestamp={stamp(venue)}"
     whole = f"{order}&{size}"
     for query, body in ((whole, ""), ("", whole), (order, size)):
-        if body:
-            body += signed(query, body)
-        else:
-            query += signed(query)
-        answer = sent(venue, query, body, path="/fapi/v1/order", method="POST")
+        proof = signed(query, body)
+        sides = (query, body + proof) if body else (query + proof, "")
+        answer = sent(venue, *sides, path="/fapi/v1/order", method="POST")
         assert answer["origQty"] == "0.010"
 
 
