@@ -34,6 +34,8 @@ def _alone(arguments: Namespace) -> Alone:
     from rebalancer.simulators.binance_server.standalone import Alone, start_of
     from rebalancer.simulators.parameters import PaperSettings
 
+    if not arguments.account.isascii() or not arguments.account.isdigit():
+        raise UsageError(f"--account {arguments.account}: a uid is a number, like 700700700")
     plan = FaultPlan()
     for word in arguments.fault:
         plan = plan.with_more(read_faults(word))

@@ -49,10 +49,11 @@ rebalancer simulate ib --fault on=placeOrder,do=error,code=201,text=no
 _BINANCE = """
 Starts a simulated Binance on this machine and on no other: spot under /api, USDⓈ-M futures
 under /fapi, over REST. Point python-binance, ccxt, the exchange's own SDKs or curl at it;
-key, secret and an example of each are shown when it starts. Nothing is real: no account, no
-money, no connection to the exchange. Signatures, filters, weights and error codes are as the
-exchange has them. Prices are recorded hours, what lies within an hour is invented; the
-recording is re-dated so that its middle (or --at) is now, and time is the wall clock's.
+key, secret and examples for curl and python-binance are shown when it starts. Nothing is
+real: no account, no money, no connection to the exchange. Signatures, filters, weights and
+error codes are as the exchange has them. Prices are recorded hours, what lies within an hour
+is invented; the recording is re-dated so that its middle (or --at) is now, and time is the
+wall clock's.
 
 What goes wrong is yours to say. --fault may be given several times; * stands for anything:
   where=POST /fapi/v1/order,do=cut-after             it is acted upon, the answer is lost

@@ -49,6 +49,8 @@ from rebalancer.risk import (
 from rebalancer.working.page import RunPage
 
 MOST_IDLE_ROUNDS = 3
+MOST_HEIRS = 20
+"""So many orders may follow one that was approved; they count in the session's limit."""
 
 _FOLLOWS = {
     Then.PEG: "at the best price of its own side",
@@ -199,11 +201,13 @@ class Shift:
     def _ended_open(self) -> list[tuple[OrderState, Then]]:
         """Return the orders that ended with something open, and what is to follow each."""
         now, found = self.venue.now(), []
-        if self.stopped or len(self.page.intents) >= self.desk.limits.max_orders_per_run:
+        if self.stopped:
             return []
         for root, heirs in self.heirs.items():
             state = self.states.get(heirs[-1] if heirs else root)
-            if state is None or now >= window_end(state, self.desk.working):
+            if len(heirs) >= MOST_HEIRS or state is None:
+                continue
+            if now >= window_end(state, self.desk.working):
                 continue
             then = after_end(state, self.desk.working, now)
             rest = state.approved.quantity - state.filled

@@ -92,6 +92,8 @@ CLIENTS = (
     Client("ccxt", "ccxt 4.5.90", "binance_ccxt.py", venue="binance"),
     Client("binance-sdk", "binance-sdk-derivatives-trading-usds-futures 18.0.1 and -spot 13.2.0",
            "binance_sdk.py", venue="binance"),
+    Client("freqtrade", "freqtrade 2026.9", "binance_freqtrade.py", optional=True,
+           venue="binance"),
     Client("binance-npm", "binance 3.6.5 (npm)", "binance_npm.cjs", optional=True,
            venue="binance"),
 )  # fmt: skip
@@ -161,7 +163,10 @@ def binance_command(client: Client, script: str) -> tuple[list[str], Path]:
     if client.script == "binance_python.py":
         python = python_environment("python-binance", [with_python_binance(DEV_LOCK.read_text())])
     else:
-        python = python_environment(client.name, [(LOCKS / f"{client.name}.lock").read_text()])
+        locks = [(LOCKS / f"{client.name}.lock").read_text()]
+        if client.name == "freqtrade":  # sdnotify comes as a source archive only
+            locks.insert(0, (LOCKS / "build.lock").read_text())
+        python = python_environment(client.name, locks)
     return [str(python), "-E", "-s", script, client.word or client.name], python.parent
 
 

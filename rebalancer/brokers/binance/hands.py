@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace as changed
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from rebalancer.brokers.binance.errors import RequestRefused, Treatment
-from rebalancer.brokers.binance.orders import OrderBook, plain, sent_order
+from rebalancer.brokers.binance.orders import OrderBook
 from rebalancer.brokers.binance.parameters import Product
 from rebalancer.brokers.binance.questions import milliseconds, number, rows
+from rebalancer.brokers.binance.told import plain, stop_of
 from rebalancer.brokers.binance.venue import BinanceVenue
 from rebalancer.errors import ConnectError, DataError, OutcomeUnknown
 from rebalancer.model.account import AccountSnapshot
@@ -62,7 +63,7 @@ class BinanceHands:
 
     def _sent(self, place: Place) -> WorkingOrder:
         at = self._line.now()
-        self._book.sent_at[place.reference] = at
+        self._book.going(place.reference)
         try:
             answer = self._line.signed("POST", self._path, **self._words(place))
         except RequestRefused as error:
@@ -70,12 +71,14 @@ class BinanceHands:
                 return self._looked_up(place)
             refused = error.treatment is not Treatment.MAKER
             status = OrderStatus.REJECTED if refused else OrderStatus.EXPIRED
-            return self._book.remember(sent_order(place, at, status, str(error)))
+            return self._book.remember(_before_an_answer(place, at, status, str(error)))
         except DataError as error:
-            return self._book.remember(sent_order(place, at, OrderStatus.REJECTED, str(error)))
+            return self._book.remember(
+                _before_an_answer(place, at, OrderStatus.REJECTED, str(error))
+            )
         except OutcomeUnknown as error:
-            return self._book.remember(sent_order(place, at, OrderStatus.SENT, str(error)))
-        return self._book.remember(self._book._order(answer))
+            return self._book.remember(_before_an_answer(place, at, OrderStatus.SENT, str(error)))
+        return self._book.answered(answer)
 
     def _looked_up(self, place: Place) -> WorkingOrder:
         try:
@@ -84,7 +87,9 @@ class BinanceHands:
             found = ()
         at = self._line.now()
         return self._book.remember(
-            found[0] if found else sent_order(place, at, OrderStatus.SENT, "its id is in use")
+            found[0]
+            if found
+            else _before_an_answer(place, at, OrderStatus.SENT, "its id is in use")
         )
 
     def _words(self, place: Place) -> dict[str, str]:
@@ -133,11 +138,9 @@ class BinanceHands:
             answer = self._line.signed("DELETE", self._path, **words)
         except (RequestRefused, OutcomeUnknown):
             return self._state_of(order)
-        found = self._book._order(answer)
-        if not self._usdm:  # a spot cancel has an id of its own; the order's stands beside it
-            reference = str(answer.get("origClientOrderId", order.reference))
-            found = changed(found, reference=reference)
-        return (self._book.remember(found), *self._book.news())
+        # A spot cancel has a client id of its own; the order's stands beside it.
+        reference = "" if self._usdm else str(answer.get("origClientOrderId", order.reference))
+        return (self._book.answered(answer, reference), *self._book.news())
 
     def _state_of(self, order: WorkingOrder) -> tuple[VenueEvent, ...]:
         try:
@@ -169,7 +172,7 @@ class BinanceHands:
                 changed(each, message=str(error)) if isinstance(each, WorkingOrder) else each
                 for each in told
             )
-        return (self._book.remember(self._book._order(answer)), *self._book.news())
+        return (self._book.answered(answer), *self._book.news())
 
     def preview(self, place: Place) -> MarginPreview:
         """Return our own sum: the exchange previews no margin.
@@ -237,7 +240,7 @@ class BinanceHands:
                 self._line.now(),
                 str(error),
             )
-        return self._book.stop(answer)
+        return stop_of(self._line, answer)
 
     def cancel_stop(self, stop: StopOrder) -> StopOrder:
         """Ask for a stop's end; return it as the exchange then said it is."""
@@ -249,3 +252,20 @@ class BinanceHands:
         except OutcomeUnknown:
             return stop
         return found[0] if found else stop
+
+
+def _before_an_answer(
+    place: Place, at: datetime, status: OrderStatus, message: str = ""
+) -> WorkingOrder:
+    """Return an order of which the exchange has said nothing that is about it."""
+    return WorkingOrder(
+        reference=place.reference,
+        venue_id="",
+        instrument=place.instrument,
+        quantity=place.quantity,
+        filled=Decimal(0),
+        limit=place.limit,
+        status=status,
+        at=at,
+        message=message,
+    )

@@ -31,7 +31,7 @@ WINDOW = timedelta(days=7)
 KEPT = timedelta(days=89)
 """The exchange says three months; earlier times are answered with nothing."""
 
-FRESH = timedelta(seconds=5)
+FRESH = timedelta(seconds=30)
 """So long nothing is asked again, unless something was sent meanwhile: a page weighs 30."""
 
 LATE = timedelta(minutes=5)

@@ -1,93 +1,135 @@
-"""What the exchange says of the account's orders, trades and stops."""
+"""What the exchange says of the account's orders and stops, and what has happened since."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from rebalancer.brokers.binance.errors import RequestRefused, Treatment
+from rebalancer.brokers.binance.executions import Executions
 from rebalancer.brokers.binance.line import BinanceLine
 from rebalancer.brokers.binance.parameters import Product
-from rebalancer.brokers.binance.questions import milliseconds, moment, number, rows, whole
+from rebalancer.brokers.binance.questions import rows
 from rebalancer.brokers.binance.reading import Reading
-from rebalancer.brokers.binance.statuses import order_status, stop_status
-from rebalancer.errors import BlindError, DataError, OutcomeUnknown
+from rebalancer.brokers.binance.told import order_of, stop_of
+from rebalancer.errors import BlindError, OutcomeUnknown
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import (
-    LIQUIDATION,
     Fill,
     OrderStatus,
-    Place,
     VenueEvent,
     WorkingOrder,
     instrument_code,
 )
 from rebalancer.model.stops import StopOrder
 
-FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")
-"""How the client ids of the exchange's own orders begin: liquidation, deleveraging, settlement."""
-
 GRACE_SECONDS = 10.0
-_WEEK = timedelta(days=7) - timedelta(minutes=1)
+"""How long beyond its window an order may still be on its way inside the exchange."""
+
 _PAGE = 1000
 
 
 class OrderBook:
-    """Orders by reference as they were last told, and everything that can be asked about them."""
+    """The orders of one connection by reference, as they were last told.
+
+    `told` are orders of this run; an order whose answer was lost stands there as SENT and is
+    looked up by its reference only. Executions are the exchange's own list of trades.
+    """
 
     def __init__(self, line: BinanceLine, reading: Reading) -> None:
-        self._line, self._reading = line, reading
+        self._line = line
         self._usdm = line.product is Product.USDM
         self._codes = {instrument_code(each.id): each.id for each in line.universe}
+        self._trades = Executions(line, reading)
         self.told: dict[str, WorkingOrder] = {}
-        self.sent_at: dict[str, datetime] = {}
+        self._sent_at: dict[str, datetime] = {}
+        self._refused: set[str] = set()
         self._news: list[VenueEvent] = []
         self._fills: set[str] = set()
+        self._strangers: tuple[WorkingOrder, ...] | None = None
 
     # ------------------------------------------------------------------ orders
 
     def open_orders(self) -> tuple[WorkingOrder, ...]:
-        """Return every ordinary order of the account that is not terminal."""
+        """Return every order of the account that is not terminal and could open a position.
+
+        Those are the ordinary ones, and others' stops that may do more than reduce.
+        """
         path = "/fapi/v1/openOrders" if self._usdm else "/api/v3/openOrders"
-        found = [self._order(row) for row in rows(self._line.signed("GET", path), path)]
+        found = [order_of(self._line, row) for row in rows(self._line.signed("GET", path), path)]
         for order in found:
+            self._trades.know(order.instrument, order.venue_id, order.reference)
             if order.reference in self.told:
                 self._take(order)
-        return tuple(each for each in found if not each.status.terminal)
+        alive = tuple(each for each in found if not each.status.terminal)
+        return alive + self._stops_of_strangers()
 
     def find(self, reference: str) -> tuple[WorkingOrder, ...]:
-        """Return the orders with this reference; raises `OutcomeUnknown` while it may come."""
+        """Return the order with this reference; an empty tuple is a proof that there is none.
+
+        Proved is: not known by its id after it could still arrive, and not in the list of
+        all orders. Before that, and where the exchange does not answer, `OutcomeUnknown`.
+        """
+        if reference in self._refused:
+            return ()
         instrument = self._instrument_in(reference)
         if instrument is None:
-            return ()
+            raise OutcomeUnknown(f"{reference}: its instrument is not in the universe any more")
         symbol = self._line.symbol(instrument)
         path = "/fapi/v1/order" if self._usdm else "/api/v3/order"
         try:
             row = self._line.signed("GET", path, symbol=symbol, origClientOrderId=reference)
         except RequestRefused as error:
-            if error.treatment not in (Treatment.GONE, Treatment.SYMBOL):
+            if error.treatment is not Treatment.GONE:
                 raise OutcomeUnknown(f"{reference}: {error}") from error
         except BlindError as error:
             raise OutcomeUnknown(f"{reference}: {error}") from error
         else:
-            order = self._order(row)
+            order = order_of(self._line, row)
             self._take(order)
             return (order,)
-        sent = self.sent_at.get(reference)
-        known = self.told.get(reference)
-        if known is not None and known.status.terminal and not known.venue_id:
-            return ()  # the exchange said no to it: it never had it
-        patience = self._line.settings.recv_window_ms / 1000 + GRACE_SECONDS
-        if sent is not None and self._line.now() < sent + timedelta(seconds=patience):
-            raise OutcomeUnknown(f"{reference}: not found, and it may still arrive")
-        every = self._all_orders(symbol)
-        return tuple(each for each in every if each.reference == reference)
+        sent = self._sent_at.get(reference)
+        if sent is not None and self._line.now() < sent + self._patience():
+            raise OutcomeUnknown(f"{reference}: not known there yet, and it may still arrive")
+        return self._in_all_orders(reference, symbol)
+
+    def executions(self, since: datetime) -> tuple[Fill, ...]:
+        """Return every execution at or after `since`, oldest first."""
+        traded = {order.instrument for order in self.told.values() if order.filled}
+        return self._trades.since(since, traded)
+
+    # ------------------------------------------------------------------ what happens
+
+    def going(self, reference: str) -> None:
+        """Take note that an order is about to be sent."""
+        self._sent_at[reference] = self._line.now()
+
+    def answered(self, row: Mapping[str, Any], reference: str = "") -> WorkingOrder:
+        """Return an order of ours as it was just answered; its trades become news.
+
+        `reference`: where the answer has another client id (a spot cancel has its own).
+        """
+        order = order_of(self._line, row)
+        if reference:
+            order = replace(order, reference=reference)
+        return self.remember(order)
+
+    def remember(self, order: WorkingOrder) -> WorkingOrder:
+        """Keep an order of ours as it is now; what it has traded since becomes news."""
+        before = self.told.get(order.reference)
+        self.told[order.reference] = order
+        if order.filled and (before is None or order.filled != before.filled):
+            self._hear_trades(order)
+        if order.status is OrderStatus.REJECTED or (
+            order.status is OrderStatus.EXPIRED and not order.venue_id
+        ):
+            self._refused.add(order.reference)
+        return order
 
     def events(self) -> tuple[VenueEvent, ...]:
-        """Return what has happened to our orders since the last call."""
+        """Ask for each order of ours that can still change; return what has happened."""
         for reference, order in list(self.told.items()):
             if order.status.terminal or order.status is OrderStatus.SENT:
                 continue
@@ -102,139 +144,14 @@ class OrderBook:
         news, self._news = tuple(self._news), []
         return news
 
-    def remember(self, order: WorkingOrder) -> WorkingOrder:
-        """Take an order of ours as it was just answered; its trades become news."""
-        before = self.told.get(order.reference)
-        self.told[order.reference] = order
-        if order.filled and (before is None or order.filled != before.filled):
-            self._hear_trades(order)
-        return order
-
-    def _note(self, before: WorkingOrder, order: WorkingOrder) -> None:
-        if order.filled != before.filled:
-            self._hear_trades(order)
-        if (order.status, order.filled, order.limit) != (
-            before.status,
-            before.filled,
-            before.limit,
-        ):
-            self._news.append(order)
-
-    def _take(self, order: WorkingOrder) -> None:
-        before = self.told.get(order.reference)
-        if before is not None:
-            self._note(before, order)
-            self.told[order.reference] = order
-
-    def _hear_trades(self, order: WorkingOrder) -> None:
-        for fill in self._trades(order.instrument, order.at - _WEEK, orderId=order.venue_id):
-            if fill.exec_id not in self._fills:
-                self._fills.add(fill.exec_id)
-                self._news.append(replace(fill, reference=order.reference))
-
-    def _all_orders(self, symbol: str) -> list[WorkingOrder]:
-        path = "/fapi/v1/allOrders" if self._usdm else "/api/v3/allOrders"
-        answer = self._line.signed("GET", path, symbol=symbol, limit=str(_PAGE))
-        return [self._order(row) for row in rows(answer, path)]
-
-    def _order(self, row: Mapping[str, Any]) -> WorkingOrder:
-        what = f"order {row.get('orderId')}"
-        sign = 1 if row.get("side") == "BUY" else -1
-        price = number(row.get("price", "0"), what)
-        at = row.get("updateTime") or row.get("transactTime") or row.get("time") or 0
-        return WorkingOrder(
-            reference=str(row.get("clientOrderId", "")),
-            venue_id=str(row["orderId"]),
-            instrument=self._line.instrument_id(str(row["symbol"])),
-            quantity=sign * number(row["origQty"], what),
-            filled=sign * number(row["executedQty"], what),
-            limit=price or None,
-            status=order_status(row.get("status")),
-            at=moment(at, what),
-        )
-
-    def _instrument_in(self, reference: str) -> InstrumentId | None:
-        parts = reference.split(".")
-        return self._codes.get(parts[2]) if len(parts) == 4 else None
-
-    # ------------------------------------------------------------------ executions
-
-    def executions(self, since: datetime) -> tuple[Fill, ...]:
-        """Return every execution at or after `since`, oldest first."""
-        names = {order.instrument for order in self.told.values() if order.filled}
-        if self._usdm:
-            for row in self._reading.income_rows(since):
-                if row.get("incomeType") in ("COMMISSION", "REALIZED_PNL") and row.get("symbol"):
-                    names.add(self._line.instrument_id(str(row["symbol"])))
-        else:
-            names |= {each.id for each in self._line.universe}
-        found: list[Fill] = []
-        for name in sorted(names):
-            orders = {}
-            fills = self._trades(name, since)
-            if fills:
-                every = self._all_orders(self._line.symbol(name))
-                orders = {each.venue_id: each.reference for each in every}
-            for fill in fills:
-                reference = orders.get(fill.venue_order_id, "")
-                forced = LIQUIDATION if reference.startswith(FORCED) else ""
-                found.append(replace(fill, reference=reference, origin=forced))
-        return tuple(sorted(found, key=lambda each: (each.at, each.exec_id)))
-
-    def _trades(self, instrument: InstrumentId, since: datetime, **more: str) -> list[Fill]:
-        symbol = self._line.symbol(instrument)
-        path = "/fapi/v1/userTrades" if self._usdm else "/api/v3/myTrades"
-        asked = {"symbol": symbol, "limit": str(_PAGE)} | more
-        found: list[Mapping[str, Any]] = []
-        start = since
-        while True:
-            words = dict(asked)
-            if not more:
-                words["startTime"] = str(milliseconds(start))
-            page = rows(self._line.signed("GET", path, **words), path)
-            known = {row["id"] for row in found}
-            new = [row for row in page if row["id"] not in known]
-            found += new
-            if len(page) < _PAGE or not new:
-                break
-            start = moment(new[-1]["time"], path)
-        fills = [self._fill(row) for row in found]
-        return [fill for fill in fills if fill.at >= since]
-
-    def _fill(self, row: Mapping[str, Any]) -> Fill:
-        what = f"trade {row.get('id')}"
-        buys = row["side"] == "BUY" if "side" in row else bool(row["isBuyer"])
-        symbol = str(row["symbol"])
-        instrument = self._line.instrument_id(symbol)
-        known = self._line.instrument(symbol)
-        maker = bool(row.get("maker", row.get("isMaker", False)))
-        return Fill(
-            exec_id=f"{symbol}-{whole(row['id'], what)}",
-            reference="",
-            venue_order_id=str(row["orderId"]),
-            instrument=instrument,
-            quantity=number(row["qty"], what) * (1 if buys else -1),
-            price=number(row["price"], what),
-            currency=known.currency if known is not None else "USDT",
-            at=moment(row["time"], what),
-            commission=number(row["commission"], what),
-            commission_currency=str(row["commissionAsset"]),
-            liquidity="maker" if maker else "taker",
-        )
-
     # ------------------------------------------------------------------ stops
 
     def stops(self) -> tuple[StopOrder, ...]:
         """Return every stop that waits for its trigger, ours or not."""
-        if not self._usdm:
-            return ()
-        path = "/fapi/v1/openAlgoOrders"
-        answer = self._line.signed("GET", path)
-        listed = answer.get("orders", []) if isinstance(answer, dict) else answer
-        return tuple(self.stop(row) for row in rows(listed, path))
+        return tuple(stop_of(self._line, row) for row in self._algo_rows())
 
     def find_stop(self, reference: str) -> tuple[StopOrder, ...]:
-        """Return the stops with this reference, ended ones too."""
+        """Return the stop with this reference, an ended one too; `OutcomeUnknown` as `find`."""
         if not self._usdm:
             return ()
         try:
@@ -245,44 +162,75 @@ class OrderBook:
             return ()
         except BlindError as error:
             raise OutcomeUnknown(f"{reference}: {error}") from error
-        return (self.stop(row),)
+        return (stop_of(self._line, row),)
 
-    def stop(self, row: Mapping[str, Any]) -> StopOrder:
-        """Return a stop as an answer tells it."""
-        what = f"algo order {row.get('algoId')}"
-        sign = 1 if row.get("side") == "BUY" else -1
-        price = number(row.get("price") or "0", what)
-        at = row.get("updateTime") or row.get("createTime") or 0
-        return StopOrder(
-            reference=str(row.get("clientAlgoId", "")),
-            venue_id=str(row["algoId"]),
-            instrument=self._line.instrument_id(str(row["symbol"])),
-            quantity=sign * number(row.get("quantity") or "0", what),
-            trigger=number(row.get("triggerPrice") or "0", what),
-            limit=price or None,
-            status=stop_status(row.get("algoStatus")),
-            at=moment(at, what),
-            order_id=str(row.get("actualOrderId") or ""),
-        )
+    # ------------------------------------------------------------------ inside
+
+    def _algo_rows(self) -> list[dict[str, Any]]:
+        if not self._usdm:
+            return []
+        path = "/fapi/v1/openAlgoOrders"
+        answer = self._line.signed("GET", path)
+        listed = answer.get("orders", []) if isinstance(answer, dict) else answer
+        return rows(listed, path)
+
+    def _stops_of_strangers(self) -> tuple[WorkingOrder, ...]:
+        """Return others' stops that could open a position, asked for once a connection."""
+        if self._strangers is None:
+            found = []
+            for row in self._algo_rows():
+                reduces = row.get("reduceOnly") is True or row.get("closePosition") is True
+                stop = stop_of(self._line, row)
+                if not reduces and self._instrument_in(stop.reference) is None:
+                    found.append(_as_order(stop))
+            self._strangers = tuple(found)
+        return self._strangers
+
+    def _in_all_orders(self, reference: str, symbol: str) -> tuple[WorkingOrder, ...]:
+        path = "/fapi/v1/allOrders" if self._usdm else "/api/v3/allOrders"
+        try:
+            answer = self._line.signed("GET", path, symbol=symbol, limit=str(_PAGE))
+        except BlindError as error:
+            raise OutcomeUnknown(f"{reference}: {error}") from error
+        every = [order_of(self._line, row) for row in rows(answer, path)]
+        return tuple(each for each in every if each.reference == reference)
+
+    def _patience(self) -> timedelta:
+        return timedelta(seconds=self._line.settings.recv_window_ms / 1000 + GRACE_SECONDS)
+
+    def _take(self, order: WorkingOrder) -> None:
+        """Compare an order with what was told of it; the difference is news."""
+        self._trades.know(order.instrument, order.venue_id, order.reference)
+        before = self.told.get(order.reference)
+        if before is None:
+            return
+        self.told[order.reference] = order
+        if order.filled != before.filled:
+            self._hear_trades(order)
+        changed = (order.status, order.filled, order.limit)
+        if changed != (before.status, before.filled, before.limit):
+            self._news.append(order)
+
+    def _hear_trades(self, order: WorkingOrder) -> None:
+        self._trades.know(order.instrument, order.venue_id, order.reference)
+        for fill in self._trades.of_order(order.instrument, order.venue_id):
+            if fill.exec_id not in self._fills:
+                self._fills.add(fill.exec_id)
+                self._news.append(fill)
+
+    def _instrument_in(self, reference: str) -> InstrumentId | None:
+        parts = reference.split(".")
+        return self._codes.get(parts[2]) if len(parts) == 4 else None
 
 
-def plain(value: Decimal) -> str:
-    """Return a number as the exchange takes it: digits, never an exponent, never a minus."""
-    if not value.is_finite() or value < 0:
-        raise DataError(f"{value} cannot be sent")
-    return f"{value.normalize():f}" if value else "0"
-
-
-def sent_order(place: Place, at: datetime, status: OrderStatus, message: str = "") -> WorkingOrder:
-    """Return an order as it is before the exchange has said anything of it."""
+def _as_order(stop: StopOrder) -> WorkingOrder:
     return WorkingOrder(
-        reference=place.reference,
-        venue_id="",
-        instrument=place.instrument,
-        quantity=place.quantity,
-        filled=Decimal(0),
-        limit=place.limit,
-        status=status,
-        at=at,
-        message=message,
+        reference=stop.reference,
+        venue_id=stop.venue_id,
+        instrument=stop.instrument,
+        quantity=stop.quantity,
+        filled=stop.quantity * 0,
+        limit=stop.limit or stop.trigger,
+        status=stop.status,
+        at=stop.at,
     )

@@ -30,7 +30,8 @@ class BinanceSpec:
     """One simulated exchange: its account, market, symbols and faults. Holds no secrets.
 
     `account` is its uid, a whole number (anything else is shown as it is). `folder` has the
-    account's books (None: in memory); `keep` False: they are read and never written. `fee_schedule` "binance" has both products'.
+    account's books (None: in memory); `keep` False: they are read and never written.
+    `fee_schedule` "binance" has both products'.
     `crowd`: so many more perpetuals, with made-up prices. `changes` are what happens to
     symbols, `transfers` to the wallet. `latency_seconds` of simulated time pass with each
     request. `shift_hours` re-dates the recording. `engine_faults` are the engine's kinds;

@@ -187,24 +187,24 @@ def _welcome(alone: Alone, http: HttpServer, server: BinanceServer) -> str:
         product: [each.symbol for each in server.symbols.listed(product, now)]
         for product in ("spot", "usdm")
     }
-    listed = ", ".join(
-        f"{len(found)} {what}"
-        for found, what in ((names["spot"], "pairs"), (names["usdm"], "perpetuals"))
-        if found
-    )
-    coin = (names["usdm"] or names["spot"])[0]
-    if "BTCUSDT" in (*names["usdm"], *names["spot"]):
-        coin = "BTCUSDT"
+    listed = f"{len(names['spot'])} spot, {len(names['usdm'])} perpetual"
+    coins = (*names["usdm"], *names["spot"])
+    coin = "BTCUSDT" if "BTCUSDT" in coins else coins[0]
     ticker = "/fapi/v1/ticker/bookTicker" if names["usdm"] else "/api/v3/ticker/bookTicker"
     account = "/fapi/v3/account" if names["usdm"] else "/api/v3/account"
     call = "futures_account_balance()" if names["usdm"] else "get_account()"
     kind = "binanceusdm" if names["usdm"] else "binance"
     then = now - timedelta(hours=spec.shift_hours)
+    # Whoever signs by the wall's time is refused as too old.
+    own = alone.speed != 1 or now - SystemClock().now() > timedelta(seconds=1)
+    clock = f"prices of {then:%Y-%m-%d}"
+    if own:
+        clock += "\n           (not the wall's time: let your client ask for the exchange's)"
     return f"""\
 A simulated Binance listens at {http.host}:{http.port} (this machine only; key and secret below).
   spot     {base}/api     USDⓈ-M futures  {base}/fapi
-  account  uid {spec.account}, base {spec.base}; one wallet for both products; {listed}
-  time     {now:%Y-%m-%d %H:%M:%S} UTC there, {alone.speed:g} s a second; prices of {then:%Y-%m-%d}
+  account  uid {spec.account}, base {spec.base}; one wallet for both products; symbols: {listed}
+  time     {now:%Y-%m-%d %H:%M:%S} UTC there, {alone.speed:g} s a second; {clock}
   books    {kept}
 Prices within a recorded hour are invented; what you earn here means nothing.
 

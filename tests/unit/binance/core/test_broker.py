@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,88 +10,16 @@ from typing import Any
 
 import pytest
 
-from rebalancer.brokers.binance.broker import BinanceBroker
-from rebalancer.brokers.binance.errors import FinalRefusal, WriteForbidden
-from rebalancer.brokers.binance.parameters import BinanceSettings, MarginType, Product
-from rebalancer.brokers.binance.passage import (
-    HOSTS,
-    LivePassage,
-    at_exchange,
-    at_simulator,
-)
+from rebalancer.brokers.binance.errors import FinalRefusal, RequestRefused, WriteForbidden
+from rebalancer.brokers.binance.parameters import MarginType, Product
 from rebalancer.errors import ConfigError, ConnectError
-from rebalancer.model.flags import Step
 from rebalancer.model.secret import Secret
 from rebalancer.model.universe import Universe
 from rebalancer.risk.account import check_account
 from rebalancer.risk.parameters import Limits
 from rebalancer.simulators.binance_server.faults import Do, HttpFault
-from rebalancer.simulators.binance_server.memory import LocalServer
-from rebalancer.simulators.binance_server.spec import KEY, SECRET
-from rebalancer.store.atomic import Files
-from tests.binance_servers import START, spec
-from tests.unit.binance.core.wire import NOW, Wire, pair, perp
-
-ACCOUNT = "700700700"
-COINS = (perp("BTCUSDT"), perp("ETHUSDT"), perp("SOLUSDT"))
-
-
-@dataclass
-class Notes:
-    """A page that remembers what was flagged."""
-
-    slot: Any = START
-    attempt: int = 1
-    raised: list[tuple[str, str, str]] = field(default_factory=list)
-    flags: tuple[Any, ...] = ()
-
-    def flag(self, code: str, message: str, subject: str = "") -> None:
-        self.raised.append((code, message, subject))
-
-    def step(self, step: Step) -> None: ...
-    def keep(self, fact: Any) -> Any:
-        return fact
-
-    def stop(self) -> None: ...
-    def intend(self, orders: Any) -> None: ...
-    def sent(self, references: Any) -> None: ...
-    def saw(self, event: Any) -> None: ...
-
-
-@dataclass
-class Stand:
-    """A broker in front of exchanges that are made anew for each connection."""
-
-    folder: Path
-    faults: tuple[HttpFault, ...] = ()
-    spec: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    servers: list[LocalServer] = field(default_factory=list)
-    page: Notes = field(default_factory=Notes)
-
-    def broker(self, **changes: Any) -> BinanceBroker:
-        def start() -> LocalServer:
-            server = LocalServer(spec(**self.spec), Files())
-            server.inject(*self.faults)
-            self.servers.append(server)
-            return server
-
-        made = BinanceBroker(
-            settings=BinanceSettings(history_days=20, **self.settings),
-            product=Product.USDM,
-            account=ACCOUNT,
-            base="USDT",
-            universe=Universe(COINS),
-            key=Secret(KEY),
-            secret=Secret(SECRET),
-            passage=at_simulator(start),
-            folder=self.folder,
-            files=Files(),
-        )
-        return replace(made, **changes)
-
-    def connect(self, **changes: Any) -> Any:
-        return self.broker(**changes).connect(self.page)
+from tests.unit.binance.core.stand import COINS, Notes, Stand
+from tests.unit.binance.core.wire import Wire, pair, perp
 
 
 @pytest.fixture
@@ -268,6 +194,54 @@ def test_a_run_that_needs_more_than_a_minutes_share_says_so_and_goes_on(stand: S
     assert "of 120 a minute" in words
 
 
+def test_a_ban_ends_the_run_and_the_exchange_is_asked_nothing_any_more(stand: Stand) -> None:
+    with stand.connect() as venue:
+        stand.servers[0].inject(HttpFault("GET /fapi/v3/account", Do.BAN, seconds=120.0))
+        with pytest.raises(ConnectError, match="banned"):
+            venue.account()
+        before = dict(stand.servers[0].counts())
+        for ask in (venue.account, venue.open_orders):
+            with pytest.raises(ConnectError, match="banned"):
+                ask()
+        with pytest.raises(RequestRefused, match="not sent"):
+            venue.line.signed("DELETE", "/fapi/v1/order", symbol="SOLUSDT")
+        assert dict(stand.servers[0].counts()) == before
+
+
+def test_a_rate_limit_is_waited_for_as_long_as_the_exchange_says(stand: Stand) -> None:
+    with stand.connect() as venue:
+        stand.servers[0].inject(HttpFault("GET /fapi/v3/account", Do.RATE, seconds=23.0))
+        start = venue.now()
+        assert venue.account().net_liquidation == 10_000
+        assert 23 <= (venue.now() - start).total_seconds() < 25
+
+
+def test_orders_leave_at_95_percent_of_the_rate_that_the_exchange_counts(stand: Stand) -> None:
+    """300 in ten seconds and 1200 a minute: 285 and 1140 are 95 % of them; none is refused."""
+    stand.spec = {"latency_seconds": 0.001}
+    with stand.connect() as venue:
+        start = venue.now()
+        for number in range(650):
+            answer = venue.line.signed(
+                "POST",
+                "/fapi/v1/order",
+                symbol="SOLUSDT",
+                side="BUY",
+                type="LIMIT",
+                timeInForce="IOC",
+                quantity="1",
+                price="126.00",
+                newClientOrderId=f"test-{number}",
+                newOrderRespType="RESULT",
+            )
+            assert answer["status"] == "EXPIRED"
+        took = (venue.now() - start).total_seconds()
+    counted = stand.servers[0].used_weight()
+    assert 285 <= counted["usdm-orders-10S-peak"] <= 300
+    # Two full windows of 294 are behind the last 62.
+    assert 20 <= took <= 650 / 28.5
+
+
 def test_the_owners_error_table_is_read_and_checked(stand: Stand) -> None:
     (stand.folder / "binance_errors.toml").write_text("[usdm.-1]\n", encoding="utf-8")
     with pytest.raises(ConfigError), stand.connect(owners_folder=stand.folder):
@@ -282,49 +256,6 @@ def test_two_runs_over_the_same_exchange_ask_the_same_bytes(stand: Stand) -> Non
             venue.account()
             venue.open_orders()
     assert stand.servers[0].trace() == stand.servers[1].trace()
-
-
-# ---------------------------------------------------------------------- passages
-
-
-@pytest.mark.parametrize("demo", [False, True])
-@pytest.mark.parametrize("product", list(Product))
-def test_the_way_to_the_exchange_leads_to_its_hosts(product: Product, demo: bool) -> None:
-    with at_exchange(product, demo=demo)(Notes()) as passage:
-        assert passage.base_url == HOSTS[product, demo]
-        assert passage.account_url == HOSTS[Product.SPOT, demo]
-        assert ("demo-" in passage.base_url) is demo
-        assert not passage.simulated
-
-
-def test_a_live_passage_has_the_machines_time_and_the_sessions_own_adapters() -> None:
-    class Still:
-        def now(self) -> Any:
-            return NOW
-
-    passage = LivePassage("https://fapi.example", clock=Still())  # type: ignore[arg-type]
-    assert passage.now() == NOW
-    assert passage.account_url == "https://fapi.example"
-    passage.pause(-1)
-    passage.pass_time(NOW - timedelta(seconds=5))
-
-
-def test_an_exchange_that_was_started_is_ended_whatever_happens() -> None:
-    ended = []
-
-    class Broken:
-        host, port = "127.0.0.1", 1
-
-        def open(self, slot: Any, attempt: int) -> None:
-            raise ConnectError("it died")
-
-        def close(self) -> None:
-            ended.append(True)
-
-    made: Callable[[], Any] = Broken
-    with pytest.raises(ConnectError, match="died"), at_simulator(made)(Notes()):
-        pass
-    assert ended == [True]
 
 
 def test_a_spot_venue_has_no_stops(tmp_path: Path) -> None:

@@ -156,9 +156,26 @@ def test_a_client_with_its_own_clock_can_trade_and_go_on_later(tmp_path: Path) -
         assert rows[0]["positionAmt"] == "0.010"
 
 
+def test_the_example_that_is_shown_runs_as_it_is(tmp_path: Path) -> None:
+    with alone(tmp_path, "--cash", "USDT=1234") as (_, said):
+        lines = [line.removeprefix("  ") for line in "".join(said).splitlines()]
+        words = next(line for line in lines if line.startswith("key, secret ="))
+        first = lines.index("from binance.client import Client")
+        code = "\n".join([words, *lines[first : lines.index("", first)]])
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert "'asset': 'USDT', 'balance': '1234.00000000'" in done.stdout
+
+
 def test_bad_words_are_explained(tmp_path: Path) -> None:
     for words, told in (
         (["--cash", "USDT"], "write an asset and its balance"),
+        (["--account", "DU1"], "a uid is a number"),
         (["--fault", "where=GET /nothing,do=html"], "where 'GET /nothing' is not known"),
         (["--at", "2024-01-01T00:00Z"], "recording binance_perps_2025 has"),
     ):
