@@ -14,7 +14,7 @@ from rebalancer.brokers.binance.parameters import Product
 from rebalancer.brokers.binance.questions import rows
 from rebalancer.brokers.binance.reading import Reading
 from rebalancer.brokers.binance.told import order_of, stop_of
-from rebalancer.errors import BlindError, OutcomeUnknown
+from rebalancer.errors import ConnectError, OutcomeUnknown
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import (
     Fill,
@@ -84,7 +84,8 @@ class OrderBook:
         except RequestRefused as error:
             if error.treatment is not Treatment.GONE:
                 raise OutcomeUnknown(f"{reference}: {error}") from error
-        except BlindError as error:
+        except ConnectError as error:
+            self._line.require()  # a connection that is gone says so itself
             raise OutcomeUnknown(f"{reference}: {error}") from error
         else:
             order = order_of(self._line, row)
@@ -160,7 +161,8 @@ class OrderBook:
             if error.treatment is not Treatment.GONE:
                 raise OutcomeUnknown(f"{reference}: {error}") from error
             return ()
-        except BlindError as error:
+        except ConnectError as error:
+            self._line.require()
             raise OutcomeUnknown(f"{reference}: {error}") from error
         return (stop_of(self._line, row),)
 
@@ -190,7 +192,8 @@ class OrderBook:
         path = "/fapi/v1/allOrders" if self._usdm else "/api/v3/allOrders"
         try:
             answer = self._line.signed("GET", path, symbol=symbol, limit=str(_PAGE))
-        except BlindError as error:
+        except ConnectError as error:
+            self._line.require()
             raise OutcomeUnknown(f"{reference}: {error}") from error
         every = [order_of(self._line, row) for row in rows(answer, path)]
         return tuple(each for each in every if each.reference == reference)
