@@ -143,7 +143,7 @@ def test_an_id_that_is_in_use_means_that_the_order_is_there(usdm: Stand) -> None
 
 
 def test_a_refusal_is_certain_and_says_why(usdm: Stand) -> None:
-    place = usdm.order("1", usdm.price("bid") - 60)
+    place = usdm.order("1", usdm.price("ask") + 20)
     order = last(usdm.hands.submit([place]))
     assert order.status is S.REJECTED
     assert "-4131" in order.message or "-4024" in order.message or "-4016" in order.message
