@@ -3,12 +3,15 @@
 New stops are placed, and confirmed by a new look at the venue, before old ones are cancelled.
 So a run that ends anywhere in between leaves a position with too many stops (they may only
 reduce), never with none; the next run keeps the newest complete set and cancels the others.
+For the same reason a set that is not seen whole after a while is placed once more: a stop too
+many costs nothing, a rest without one may.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.model.account import AccountSnapshot, Position
@@ -23,6 +26,9 @@ from rebalancer.working.page import RunPage
 from rebalancer.working.record import latch
 
 MISSING, FAILED = "protection-missing", "protection-failed"
+
+SETTLE_SECONDS = 15.0
+"""How long after a first try is looked whether a set of stops has become whole."""
 
 
 def protect(
@@ -45,6 +51,7 @@ def protect(
     shift.look()
     shift.set_ladders()
     shift.take_down_flat()
+    shift.tell()
     page.stops = {stop.reference: stop for stop in shift.own()}
 
 
@@ -74,6 +81,7 @@ class _Shift:
         self.positions: dict[InstrumentId, Position] = {}
         self.numbers: dict[InstrumentId, int] = {}
         self.unsure: set[InstrumentId] = set()
+        self.failures: dict[InstrumentId, str] = {}
 
     def look(self) -> None:
         """Read what is held now and which stops wait; both complete, or the run ends here.
@@ -101,8 +109,29 @@ class _Shift:
         )
 
     def set_ladders(self) -> None:
-        """Place what positions need, in rounds that the venue's limit of open stops allows."""
-        todo = [each for name in sorted(self.positions) if (each := self._wanted(name))]
+        """Place what positions need; once more where a set was not seen whole."""
+        self._set(sorted(self.positions))
+        again = sorted(self.failures)
+        if not again or self.page.stop() is not None or self.desk.late():
+            return
+        until = self.venue.now() + timedelta(seconds=SETTLE_SECONDS)
+        while self.venue.now() < until:
+            for event in self.venue.wait(until):
+                self.page.saw(event)
+        self.stops = self.venue.stops()
+        self.unsure.clear()
+        self.failures.clear()
+        self._set(again)
+
+    def tell(self) -> None:
+        """Flag what could not be protected as it should be."""
+        for name, why in sorted(self.failures.items()):
+            words = "what protected it before still does, and the next run tries again"
+            self.page.flag(FAILED, f"{name}: {why}; {words}", name)
+
+    def _set(self, names: Sequence[InstrumentId]) -> None:
+        """Place what these need, in rounds that the venue's limit of open stops allows."""
+        todo = [each for name in names if (each := self._wanted(name))]
         while todo:
             now, todo = self._fitting(todo)
             if not now:
@@ -172,7 +201,7 @@ class _Shift:
             except OutcomeUnknown as error:
                 self.unsure.add(stop.instrument)
                 self._failed(wanted.position, f"what became of stop {stop.reference}: {error}")
-                return True
+                continue
             self.page.saw_stop(told)
             if told.status.terminal:
                 words = told.message or "no reason given"
@@ -189,7 +218,8 @@ class _Shift:
         missing = [stop for stop in place if stop.reference not in waiting]
         old = wanted.ladder.cancel
         if missing:
-            self._failed(wanted.position, _unconfirmed(missing))
+            said = self.failures.get(name)
+            self._failed(wanted.position, said or _unconfirmed(missing))
             best = best_group(self.own(name), wanted.position, self.desk.portfolio)
             old = tuple(stop for stop in self.own(name) if stop not in best)
         if not self.calm or name in self.unsure:
@@ -222,12 +252,7 @@ class _Shift:
                 self.page.saw(event)
 
     def _failed(self, position: Position, why: str) -> None:
-        self.page.flag(
-            FAILED,
-            f"{position.instrument}: {why}; what protected it before still does, and the next run "
-            "tries again",
-            position.instrument,
-        )
+        self.failures[position.instrument] = why
 
     def _missing(self, position: Position, why: str) -> None:
         message = f"{position.instrument}: {why}; the next plan closes it"

@@ -111,10 +111,12 @@ def test_a_placing_whose_answer_is_lost_leaves_the_old_stops_and_is_settled_late
         exchanges = coins(tmp_path / name)
         first = run(exchanges)
         old = {stop.reference for stop in first.stops if stop.instrument == BTC}
-        exchanges.faults = (HttpFault(where="POST /fapi/v1/algoOrder", nth=2, do=do),)
+        where = "POST /fapi/v1/algoOrder"
+        exchanges.faults = (HttpFault(where=where, nth=2, do=do, count=None),)
         second = run(exchanges, 1, btc="0.2")
-        assert "protection-failed" in told(second)
-        assert old <= {stop.reference for stop in second.stops}
+        assert ("protection-failed" in told(second)) is (do is Do.CUT_BEFORE)
+        kept = old <= {stop.reference for stop in second.stops}
+        assert kept is (do is Do.CUT_BEFORE)
         exchanges.faults = ()
         third = run(exchanges, 2, btc="0.2")
         assert "protection-failed" not in told(third)
@@ -125,13 +127,15 @@ def test_a_refused_stop_is_told_with_the_exchanges_words(tmp_path: Path) -> None
     exchanges = coins(tmp_path)
     exchanges.faults = (
         HttpFault(
-            where="POST /fapi/v1/algoOrder", nth=1, do=Do.STATUS_BEFORE, status=400, code=-4045,
+            where="POST /fapi/v1/algoOrder", do=Do.STATUS_BEFORE, status=400, code=-4045,
+            count=None,
             message="Reach max stop order limit.",
         ),
     )  # fmt: skip
     record = run(exchanges)
-    (flag,) = [each for each in record.flags if each.code == "protection-failed"]
-    assert "max stop order limit" in flag.message
+    flags = [each for each in record.flags if each.code == "protection-failed"]
+    assert {flag.subject for flag in flags} == {BTC, ETH, SOL}
+    assert all("max stop order limit" in flag.message for flag in flags)
     exchanges.faults = ()
     again = run(exchanges, 1)
     assert protected(again)

@@ -120,7 +120,9 @@ def test_nothing_is_cancelled_while_a_new_stop_is_refused(world: World) -> None:
     exchange = Exchange()
     stopping_hour(world, FIRST, exchange)
     old = set(exchange.stops)
-    exchange.refuses = lambda n, stop: "too many open algo orders" if n in (12, 13, 14) else ""
+    exchange.refuses = lambda n, stop: (
+        "too many open algo orders" if n in (12, 13, 14, 17, 18, 19) else ""
+    )
     world.wants({"AAPL": "0.2", "JNJ": "0.3"}, SECOND)
     record = stopping_hour(world, SECOND, exchange)
     assert flagged(record, "protection-failed") == {AAPL}
@@ -135,19 +137,34 @@ def test_nothing_is_cancelled_while_a_new_stop_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("fate", ["before", "after"])
-def test_an_unknown_outcome_leaves_everything_and_the_next_run_settles_it(
+def test_one_unknown_outcome_is_settled_within_the_run(world: World, fate: str) -> None:
+    exchange = Exchange()
+    stopping_hour(world, FIRST, exchange)
+    never_less(exchange, world)
+    exchange.lost = lambda n: fate if n == 12 else ""
+    world.wants({"AAPL": "0.2", "JNJ": "0.3"}, SECOND)
+    record = stopping_hour(world, SECOND, exchange)
+    assert "protection-failed" not in codes(record)
+    # Five were wanted; what was lost before it acted is placed once more, as a set.
+    assert exchange.placed == (20 if fate == "before" else 15)
+    assert covers(exchange) == world.holdings()
+
+
+@pytest.mark.parametrize("fate", ["before", "after"])
+def test_unknown_outcomes_leave_everything_and_the_next_run_settles_them(
     world: World, fate: str
 ) -> None:
     exchange = Exchange()
     stopping_hour(world, FIRST, exchange)
     old = {stop.reference for stop in exchange.waiting()}
     never_less(exchange, world)
-    exchange.lost = lambda n: fate if n == 12 else ""
+    exchange.lost = lambda n: "before" if n % 5 == 2 and n > 10 else fate if n == 11 else ""
     world.wants({"AAPL": "0.2", "JNJ": "0.3"}, SECOND)
     record = stopping_hour(world, SECOND, exchange)
     assert flagged(record, "protection-failed") == {AAPL}
     assert old <= {stop.reference for stop in exchange.waiting()}
-    assert exchange.placed == 12  # nothing was sent again, nor after it
+    assert exchange.placed == 20  # two sets, and no more of them
+    exchange.lost = lambda n: ""
     world.wants({"AAPL": "0.2", "JNJ": "0.3"}, THIRD)
     after = stopping_hour(world, THIRD, exchange)
     assert "protection-failed" not in codes(after)
