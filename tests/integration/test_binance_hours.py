@@ -329,3 +329,23 @@ def test_the_real_outage_of_june_2020_holds_and_ends(tmp_path: Path) -> None:
     # The three hours never were: no symbol has them, so they are no gap in anybody's history.
     assert "history-gap" not in codes(after)
     assert after.fills, after.flags
+
+
+def test_a_liquidation_halts_until_somebody_has_looked(world: Exchanges) -> None:
+    world.hour(FIRST)
+
+    def ruin(server: LocalServer) -> None:
+        """Take the money away between two runs; the exchange closes what is held."""
+        exchange = server._steering.server.exchange
+        exchange.book_cash("USDT", D(-9_950))
+        exchange.play_to(exchange.now + timedelta(minutes=5))
+
+    world.after = ruin
+    world.hour(FIRST + HOUR)
+    world.after = lambda _server: None
+    at = FIRST + 2 * HOUR
+    wish(world, NEUTRAL, at)
+    record = world.hour(at)
+    assert "liquidated" in codes(record), record.flags
+    assert record.exit_code == 3
+    assert not record.orders

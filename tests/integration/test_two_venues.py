@@ -35,8 +35,11 @@ def test_shares_and_coins_run_side_by_side(
         record = read_json(run / "record.json")
         assert record["portfolio"] == name
         assert len(record["approved"]) == count
-    held = {name.partition("@")[2] for name in read_json(run / "record.json")["positions_expected"]}
-    assert held == {"BINANCE"}
+    venues = {"shares": "IB", "coins": "BINANCE"}
+    for name, venue in venues.items():
+        (folder,) = (tmp_path / "state" / name / "runs").iterdir()
+        held = read_json(folder / "record.json")["positions_expected"]
+        assert {each.partition("@")[2] for each in held} == {venue}
 
 
 def test_two_files_are_checked_against_each_other(
