@@ -14,7 +14,7 @@ from rebalancer.brokers.binance.parameters import Product
 from rebalancer.brokers.binance.questions import milliseconds, number, rows
 from rebalancer.brokers.binance.told import plain, stop_of
 from rebalancer.brokers.binance.venue import BinanceVenue
-from rebalancer.errors import ConnectError, DataError, OutcomeUnknown
+from rebalancer.errors import BlindError, ConnectError, DataError, OutcomeUnknown
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.orders import (
     MarginPreview,
@@ -57,8 +57,7 @@ class BinanceHands:
             except ConnectError as error:
                 raise OutcomeUnknown(f"before {place.reference}: {error}") from error
             told.append(self._sent(place))
-            with suppress(ConnectError):  # what became of it is asked again later
-                told.extend(self._book.news())
+            told.extend(self._book.news())
         return tuple(told)
 
     def _sent(self, place: Place) -> WorkingOrder:
@@ -78,7 +77,10 @@ class BinanceHands:
             )
         except OutcomeUnknown as error:
             return self._book.remember(_before_an_answer(place, at, OrderStatus.SENT, str(error)))
-        return self._book.answered(answer)
+        try:
+            return self._book.answered(answer)
+        except BlindError as error:  # it was taken, and what was said of it is no order
+            return self._book.remember(_before_an_answer(place, at, OrderStatus.SENT, str(error)))
 
     def _looked_up(self, place: Place) -> WorkingOrder:
         try:

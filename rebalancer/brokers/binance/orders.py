@@ -48,6 +48,8 @@ class OrderBook:
         self._refused: set[str] = set()
         self._news: list[VenueEvent] = []
         self._fills: set[str] = set()
+        self._unheard: set[str] = set()
+        """Orders that have traded, and whose trades could not be read yet."""
         self._strangers: tuple[WorkingOrder, ...] | None = None
 
     # ------------------------------------------------------------------ orders
@@ -131,6 +133,8 @@ class OrderBook:
 
     def events(self) -> tuple[VenueEvent, ...]:
         """Ask for each order of ours that can still change; return what has happened."""
+        for reference in sorted(self._unheard):
+            self._hear_trades(self.told[reference])
         for reference, order in list(self.told.items()):
             if order.status.terminal or order.status is OrderStatus.SENT:
                 continue
@@ -215,8 +219,16 @@ class OrderBook:
             self._news.append(order)
 
     def _hear_trades(self, order: WorkingOrder) -> None:
+        """Let an order's trades be news; what cannot be read now is read with the next events."""
         self._trades.know(order.instrument, order.venue_id, order.reference)
-        for fill in self._trades.of_order(order.instrument, order.venue_id):
+        self._unheard.add(order.reference)
+        try:
+            fills = self._trades.of_order(order.instrument, order.venue_id)
+        except ConnectError:
+            self._line.require()
+            return
+        self._unheard.discard(order.reference)
+        for fill in fills:
             if fill.exec_id not in self._fills:
                 self._fills.add(fill.exec_id)
                 self._news.append(fill)

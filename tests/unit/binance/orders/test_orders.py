@@ -202,6 +202,15 @@ def test_executions_carry_reference_fee_and_side(usdm: Stand) -> None:
     assert fill.exec_id.startswith("SOLUSDT-")
 
 
+def test_trades_that_could_not_be_read_are_told_later(usdm: Stand) -> None:
+    usdm.fault(HttpFault("GET /fapi/v1/userTrades", Do.CUT_BEFORE, count=4))
+    told = usdm.hands.submit([usdm.order("1", None)])
+    assert last(told).status is S.FILLED
+    assert not [event for event in told if isinstance(event, Fill)]
+    later = usdm.venue.wait(usdm.venue.now() + timedelta(seconds=5))
+    assert [event.quantity for event in later if isinstance(event, Fill)] == [D(1)]
+
+
 def test_only_symbols_that_traded_are_asked_for_trades(usdm: Stand) -> None:
     assert usdm.venue.executions(SLOT) == ()
     assert sent(usdm, "GET /fapi/v1/userTrades") == 0
