@@ -15,7 +15,7 @@ from rebalancer.brokers.binance.line import BinanceLine
 from rebalancer.brokers.binance.parameters import Product
 from rebalancer.brokers.binance.questions import milliseconds, moment, rows
 from rebalancer.brokers.binance.reading import Reading
-from rebalancer.brokers.binance.told import Row, fill_of, order_of
+from rebalancer.brokers.binance.told import fill_of, order_of
 from rebalancer.errors import BlindError
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import LIQUIDATION, Fill
@@ -68,13 +68,10 @@ class Executions:
         self._seen = (since, now, writes, fills)
         return fills
 
-    def of_order(self, instrument: InstrumentId, order: str) -> tuple[Fill, ...]:
-        """Return the executions of one order."""
-        symbol = self._line.symbol(instrument)
-        answer = self._line.signed(
-            "GET", self._trades, symbol=symbol, orderId=order, limit=str(PAGE)
-        )
-        return tuple(self._named(row) for row in rows(answer, self._trades))
+    def of(self, instrument: InstrumentId, since: datetime) -> list[Fill]:
+        """Return the executions in one instrument at or after `since`, oldest first."""
+        found = self._of(instrument, since, self._line.now())
+        return sorted(found, key=lambda each: (each.at, each.exec_id))
 
     def _of(self, instrument: InstrumentId, since: datetime, now: datetime) -> list[Fill]:
         """Return the executions in one instrument, window by window and page by page."""
@@ -103,9 +100,6 @@ class Executions:
             else:
                 start = moment(page[-1].get("time"), self._trades)
         raise BlindError(f"{instrument}: its trades since {since:%Y-%m-%d} have no end")
-
-    def _named(self, row: Row) -> Fill:
-        return self._with_reference(fill_of(self._line, row))
 
     def _with_reference(self, fill: Fill) -> Fill:
         """Return the execution with its order's reference, asked for once an order."""

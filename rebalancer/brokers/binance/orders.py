@@ -29,6 +29,8 @@ GRACE_SECONDS = 10.0
 """How long beyond its window an order may still be on its way inside the exchange."""
 
 _PAGE = 1000
+_SKEW = timedelta(seconds=2)
+"""Two clocks: a trade may be dated before its order was sent."""
 
 
 class OrderBook:
@@ -110,7 +112,7 @@ class OrderBook:
         self._sent_at[reference] = self._line.now()
 
     def answered(self, row: Mapping[str, Any], reference: str = "") -> WorkingOrder:
-        """Return an order of ours as it was just answered; its trades become news.
+        """Return an order of ours as it was just answered; its trades are news of `events`.
 
         `reference`: where the answer has another client id (a spot cancel has its own).
         """
@@ -120,11 +122,15 @@ class OrderBook:
         return self.remember(order)
 
     def remember(self, order: WorkingOrder) -> WorkingOrder:
-        """Keep an order of ours as it is now; what it has traded since becomes news."""
+        """Keep an order of ours as it is now.
+
+        What it has traded since is read with the next events, not here: each reading weighs 5,
+        and would slow down those that are still to be sent.
+        """
         before = self.told.get(order.reference)
         self.told[order.reference] = order
         if order.filled and (before is None or order.filled != before.filled):
-            self._hear_trades(order)
+            self._unheard.add(order.reference)
         if order.status is OrderStatus.REJECTED or (
             order.status is OrderStatus.EXPIRED and not order.venue_id
         ):
@@ -133,8 +139,6 @@ class OrderBook:
 
     def events(self) -> tuple[VenueEvent, ...]:
         """Ask for each order of ours that can still change; return what has happened."""
-        for reference in sorted(self._unheard):
-            self._hear_trades(self.told[reference])
         for reference, order in list(self.told.items()):
             if order.status.terminal or order.status is OrderStatus.SENT:
                 continue
@@ -142,6 +146,7 @@ class OrderBook:
                 self.find(reference)  # what is new of it becomes news
             except OutcomeUnknown:
                 continue
+        self._hear_trades()
         return self.news()
 
     def news(self) -> tuple[VenueEvent, ...]:
@@ -213,25 +218,33 @@ class OrderBook:
             return
         self.told[order.reference] = order
         if order.filled != before.filled:
-            self._hear_trades(order)
+            self._unheard.add(order.reference)
         changed = (order.status, order.filled, order.limit)
         if changed != (before.status, before.filled, before.limit):
             self._news.append(order)
 
-    def _hear_trades(self, order: WorkingOrder) -> None:
-        """Let an order's trades be news; what cannot be read now is read with the next events."""
-        self._trades.know(order.instrument, order.venue_id, order.reference)
-        self._unheard.add(order.reference)
-        try:
-            fills = self._trades.of_order(order.instrument, order.venue_id)
-        except ConnectError:
-            self._line.require()
-            return
-        self._unheard.discard(order.reference)
-        for fill in fills:
-            if fill.exec_id not in self._fills:
-                self._fills.add(fill.exec_id)
-                self._news.append(fill)
+    def _hear_trades(self) -> None:
+        """Let the trades of our orders be news, read once an instrument.
+
+        What cannot be read now is read with the next events.
+        """
+        waiting: dict[InstrumentId, list[WorkingOrder]] = {}
+        for reference in sorted(self._unheard):
+            order = self.told[reference]
+            self._trades.know(order.instrument, order.venue_id, reference)
+            waiting.setdefault(order.instrument, []).append(order)
+        for instrument, orders in waiting.items():
+            since = min(self._sent_at.get(each.reference, each.at) for each in orders)
+            try:
+                fills = self._trades.of(instrument, since - _SKEW)
+            except ConnectError:
+                self._line.require()
+                continue
+            self._unheard -= {each.reference for each in orders}
+            for fill in fills:
+                if fill.reference in self.told and fill.exec_id not in self._fills:
+                    self._fills.add(fill.exec_id)
+                    self._news.append(fill)
 
     def _instrument_in(self, reference: str) -> InstrumentId | None:
         parts = reference.split(".")

@@ -194,7 +194,9 @@ def test_an_order_that_only_reduces_says_so(usdm: Stand) -> None:
 def test_executions_carry_reference_fee_and_side(usdm: Stand) -> None:
     place = usdm.order("-3", None)
     told = usdm.hands.submit([place])
-    (fill,) = [event for event in told if isinstance(event, Fill)]
+    assert last(told).status is S.FILLED
+    events = usdm.venue.wait(usdm.venue.now() + timedelta(seconds=5))
+    (fill,) = [event for event in events if isinstance(event, Fill)]
     (read,) = usdm.venue.executions(SLOT)
     assert read == fill
     assert (fill.reference, fill.quantity, fill.liquidity) == (place.reference, D(-3), "taker")
@@ -206,9 +208,18 @@ def test_trades_that_could_not_be_read_are_told_later(usdm: Stand) -> None:
     usdm.fault(HttpFault("GET /fapi/v1/userTrades", Do.CUT_BEFORE, count=4))
     told = usdm.hands.submit([usdm.order("1", None)])
     assert last(told).status is S.FILLED
-    assert not [event for event in told if isinstance(event, Fill)]
+    soon = usdm.venue.wait(usdm.venue.now() + timedelta(seconds=1))
+    assert not [event for event in soon if isinstance(event, Fill)]
     later = usdm.venue.wait(usdm.venue.now() + timedelta(seconds=5))
     assert [event.quantity for event in later if isinstance(event, Fill)] == [D(1)]
+
+
+def test_sending_is_not_slowed_down_by_reading_trades(usdm: Stand) -> None:
+    usdm.hands.submit([usdm.order("1" if n % 2 else "-1", None) for n in range(40)])
+    assert sent(usdm, "GET /fapi/v1/userTrades") == 0
+    events = usdm.venue.wait(usdm.venue.now() + timedelta(seconds=5))
+    assert len([event for event in events if isinstance(event, Fill)]) == 40
+    assert sent(usdm, "GET /fapi/v1/userTrades") == 1
 
 
 def test_only_symbols_that_traded_are_asked_for_trades(usdm: Stand) -> None:
