@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from rebalancer.brokers.binance.errors import RequestRefused, Treatment
 from rebalancer.brokers.binance.income import traded_symbols
 from rebalancer.brokers.binance.line import BinanceLine
 from rebalancer.brokers.binance.parameters import Product
@@ -27,7 +29,6 @@ WINDOW = timedelta(days=7) - timedelta(seconds=1)
 """The longest time between start and end that the exchange answers for."""
 
 PAGE = 1000
-FRESH = timedelta(seconds=30)
 _MOST_PAGES = 500
 
 
@@ -41,7 +42,6 @@ class Executions:
         self._order = "/fapi/v1/order" if usdm else "/api/v3/order"
         self._usdm = usdm
         self._references: dict[tuple[InstrumentId, str], str] = {}
-        self._seen: tuple[datetime, datetime, int, tuple[Fill, ...]] | None = None
 
     def know(self, instrument: InstrumentId, order: str, reference: str) -> None:
         """Take note of an order's reference: its trades need not ask for it."""
@@ -52,21 +52,14 @@ class Executions:
 
         `ours` are instruments in which orders of this run have traded.
         """
-        now, writes = self._line.now(), self._line.writes
-        if self._seen is not None:
-            asked, read, sent, fills = self._seen
-            if asked == since and sent == writes and now < read + FRESH:
-                return fills
-        names = set(ours)
+        now, names = self._line.now(), set(ours)
         if self._usdm:
             symbols = traded_symbols(self._reading.income_rows(since))
             names |= {self._line.instrument_id(symbol) for symbol in symbols}
         else:
             names |= {each.id for each in self._line.universe}
         found = [fill for name in sorted(names) for fill in self._of(name, since, now)]
-        fills = tuple(sorted(found, key=lambda each: (each.at, each.exec_id)))
-        self._seen = (since, now, writes, fills)
-        return fills
+        return tuple(sorted(found, key=lambda each: (each.at, each.exec_id)))
 
     def of(self, instrument: InstrumentId, since: datetime) -> list[Fill]:
         """Return the executions in one instrument at or after `since`, oldest first."""
@@ -87,7 +80,7 @@ class Executions:
             if self._usdm:  # spot looks forward without an end
                 end = min(start + WINDOW, end)
                 asked["endTime"] = str(milliseconds(end))
-            page = rows(self._line.signed("GET", self._trades, **asked), self._trades)
+            page = rows(self._asked(**asked), self._trades)
             new = [fill_of(self._line, row) for row in page]
             known = len(found)
             found |= {each.exec_id: self._with_reference(each) for each in new}
@@ -101,16 +94,26 @@ class Executions:
                 start = moment(page[-1].get("time"), self._trades)
         raise BlindError(f"{instrument}: its trades since {since:%Y-%m-%d} have no end")
 
+    def _asked(self, **asked: str) -> Any:
+        """Ask for trades; a question that the exchange refuses has left us without an answer."""
+        try:
+            return self._line.signed("GET", self._trades, **asked)
+        except RequestRefused as error:
+            raise BlindError(f"the trades in {asked['symbol']} are not told: {error}") from error
+
     def _with_reference(self, fill: Fill) -> Fill:
         """Return the execution with its order's reference, asked for once an order."""
         key = (fill.instrument, fill.venue_order_id)
         if key not in self._references:
-            answer = self._line.signed(
-                "GET",
-                self._order,
-                symbol=self._line.symbol(fill.instrument),
-                orderId=fill.venue_order_id,
-            )
+            symbol = self._line.symbol(fill.instrument)
+            try:
+                answer = self._line.signed(
+                    "GET", self._order, symbol=symbol, orderId=fill.venue_order_id
+                )
+            except RequestRefused as error:
+                if error.treatment is not Treatment.GONE:
+                    raise BlindError(f"order {fill.venue_order_id} is not told: {error}") from error
+                return fill  # a trade without an order that one could ask for: nobody's we know
             self._references[key] = order_of(self._line, answer).reference
         reference = self._references[key]
         origin = LIQUIDATION if reference.startswith(FORCED) else ""

@@ -29,6 +29,9 @@ from rebalancer.model.orders import (
 from rebalancer.model.stops import PlaceStop, StopOrder
 from rebalancer.ports import Venue
 
+NOTHING_TO_AMEND = -5027
+"""The order stands at this price already: what was wanted is so."""
+
 LEAST_LIFE = timedelta(seconds=601)
 """A good-till-date must be so far ahead, at least."""
 
@@ -76,6 +79,7 @@ class BinanceHands:
                 _before_an_answer(place, at, OrderStatus.REJECTED, str(error))
             )
         except OutcomeUnknown as error:
+            self._book.going(place.reference)  # it may still arrive: patience begins now
             return self._book.remember(_before_an_answer(place, at, OrderStatus.SENT, str(error)))
         try:
             return self._book.answered(answer)
@@ -125,6 +129,8 @@ class BinanceHands:
             least = self._line.now() + LEAST_LIFE
             until = max(place.good_till or least, least)
             return {"timeInForce": "GTD", "goodTillDate": str(milliseconds(until) // 1000 * 1000)}
+        if place.time_in_force is TimeInForce.DAY:
+            raise DataError(f"{place.reference}: Binance has no DAY orders")  # it would never end
         return {"timeInForce": "GTC"}
 
     def cancel(self, order: WorkingOrder) -> tuple[VenueEvent, ...]:
@@ -170,6 +176,8 @@ class BinanceHands:
             if known is None:
                 return ()
             told = self._state_of(known)
+            if isinstance(error, RequestRefused) and error.code == NOTHING_TO_AMEND:
+                return told
             return tuple(
                 changed(each, message=str(error)) if isinstance(each, WorkingOrder) else each
                 for each in told
@@ -242,7 +250,10 @@ class BinanceHands:
                 self._line.now(),
                 str(error),
             )
-        return stop_of(self._line, answer)
+        try:
+            return stop_of(self._line, answer)
+        except BlindError as error:  # it was taken, and what was said of it is no stop
+            raise OutcomeUnknown(f"{stop.reference}: {error}") from error
 
     def cancel_stop(self, stop: StopOrder) -> StopOrder:
         """Ask for a stop's end; return it as the exchange then said it is."""

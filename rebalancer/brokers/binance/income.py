@@ -63,6 +63,8 @@ class Ledger:
         self._since: datetime | None = None
         self._until: datetime | None = None
         self._writes = 0
+        self.quiet: Callable[[], bool] = lambda: True
+        """Whether nothing of ours could trade: only then what was read a moment ago still holds."""
         self._rows: dict[str, Row] = {}
 
     def income(self, since: datetime) -> tuple[Income, ...]:
@@ -72,8 +74,11 @@ class Ledger:
         """
         return tuple(income_of(row, self._line.instrument_id) for row in self.rows(since))
 
-    def rows(self, since: datetime) -> tuple[Row, ...]:
-        """Return the exchange's own rows at or after `since`, oldest first, each once."""
+    def rows(self, since: datetime, *, anew: bool = False) -> tuple[Row, ...]:
+        """Return the exchange's own rows at or after `since`, oldest first, each once.
+
+        `anew`: also what came since they were read a moment ago.
+        """
         if self._line.product is not Product.USDM:
             return ()
         now = self._line.now()
@@ -81,10 +86,15 @@ class Ledger:
         if self._since is None or self._until is None or since < self._since:
             self._read(since, now)
             self._since = since
-        elif self._line.writes != self._writes or now > self._until + FRESH:
+        elif (
+            anew
+            or not self.quiet()
+            or self._line.writes != self._writes
+            or now > self._until + FRESH
+        ):
             self._read(max(self._until - LATE, self._since), now)
         else:
-            now = self._until  # nothing of ours was sent since, and it was read just now
+            now = self._until  # nothing of ours could trade since, and it was read just now
         self._until, self._writes = now, self._line.writes
         least = milliseconds(since)
         chosen = [row for row in self._rows.values() if _time(row) >= least]

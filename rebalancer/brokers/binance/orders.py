@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +29,9 @@ GRACE_SECONDS = 10.0
 """How long beyond its window an order may still be on its way inside the exchange."""
 
 _PAGE = 1000
+MANY: Mapping[Product, int] = {Product.USDM: 40, Product.SPOT: 20}
+"""More orders than these are read as one list, which weighs 40 (spot: 80); each alone 1 (4)."""
+
 _SKEW = timedelta(seconds=2)
 """Two clocks: a trade may be dated before its order was sent."""
 
@@ -53,6 +56,9 @@ class OrderBook:
         self._unheard: set[str] = set()
         """Orders that have traded, and whose trades could not be read yet."""
         self._strangers: tuple[WorkingOrder, ...] | None = None
+        self._resting = self._waiting = True
+        """Whether orders, and stops, were there when they were last listed (not yet: True)."""
+        reading.trust_while(self._quiet)
 
     # ------------------------------------------------------------------ orders
 
@@ -61,13 +67,7 @@ class OrderBook:
 
         Those are the ordinary ones, and others' stops that may do more than reduce.
         """
-        path = "/fapi/v1/openOrders" if self._usdm else "/api/v3/openOrders"
-        found = [order_of(self._line, row) for row in rows(self._line.signed("GET", path), path)]
-        for order in found:
-            self._trades.know(order.instrument, order.venue_id, order.reference)
-            if order.reference in self.told:
-                self._take(order)
-        alive = tuple(each for each in found if not each.status.terminal)
+        alive = tuple(each for each in self._listed() if not each.status.terminal)
         return alive + self._stops_of_strangers()
 
     def find(self, reference: str) -> tuple[WorkingOrder, ...]:
@@ -139,8 +139,20 @@ class OrderBook:
 
     def events(self) -> tuple[VenueEvent, ...]:
         """Ask for each order of ours that can still change; return what has happened."""
-        for reference, order in list(self.told.items()):
-            if order.status.terminal or order.status is OrderStatus.SENT:
+        alive = [
+            reference
+            for reference, order in self.told.items()
+            if not order.status.terminal and order.status is not OrderStatus.SENT
+        ]
+        listed: set[str] = set()
+        if len(alive) > MANY[self._line.product]:
+            try:
+                listed = {order.reference for order in self._listed()}
+            except ConnectError:  # with the next events, then
+                self._line.require()
+                alive = []
+        for reference in alive:
+            if reference in listed:
                 continue
             try:
                 self.find(reference)  # what is new of it becomes news
@@ -183,7 +195,17 @@ class OrderBook:
         path = "/fapi/v1/openAlgoOrders"
         answer = self._line.signed("GET", path)
         listed = answer.get("orders", []) if isinstance(answer, dict) else answer
-        return rows(listed, path)
+        found = rows(listed, path)
+        self._waiting = bool(found)
+        return found
+
+    def _quiet(self) -> bool:
+        """Return whether nothing of the account's could trade, as far as was seen.
+
+        What rests at the exchange, or waits for its trigger, trades while nobody sends anything.
+        """
+        alive = any(not order.status.terminal for order in self.told.values())
+        return not (self._resting or self._waiting or alive)
 
     def _stops_of_strangers(self) -> tuple[WorkingOrder, ...]:
         """Return others' stops that could open a position, asked for once a connection."""
@@ -197,10 +219,21 @@ class OrderBook:
             self._strangers = tuple(found)
         return self._strangers
 
+    def _listed(self) -> list[WorkingOrder]:
+        """Return the list of open orders; what it says that is new of ours becomes news."""
+        path = "/fapi/v1/openOrders" if self._usdm else "/api/v3/openOrders"
+        found = [order_of(self._line, row) for row in rows(self._line.signed("GET", path), path)]
+        for order in found:
+            self._take(order)
+        self._resting = bool(found)
+        return found
+
     def _in_all_orders(self, reference: str, symbol: str) -> tuple[WorkingOrder, ...]:
         path = "/fapi/v1/allOrders" if self._usdm else "/api/v3/allOrders"
         try:
             answer = self._line.signed("GET", path, symbol=symbol, limit=str(_PAGE))
+        except RequestRefused as error:
+            raise OutcomeUnknown(f"{reference}: {error}") from error
         except ConnectError as error:
             self._line.require()
             raise OutcomeUnknown(f"{reference}: {error}") from error
@@ -226,7 +259,8 @@ class OrderBook:
     def _hear_trades(self) -> None:
         """Let the trades of our orders be news, read once an instrument.
 
-        What cannot be read now is read with the next events.
+        What cannot be read now, and what the exchange's list of trades does not have yet though
+        the order says that it traded, is read with the next events.
         """
         waiting: dict[InstrumentId, list[WorkingOrder]] = {}
         for reference in sorted(self._unheard):
@@ -240,11 +274,18 @@ class OrderBook:
             except ConnectError:
                 self._line.require()
                 continue
-            self._unheard -= {each.reference for each in orders}
+            self._unheard -= {each.reference for each in orders if self._whole(each, fills)}
             for fill in fills:
                 if fill.reference in self.told and fill.exec_id not in self._fills:
                     self._fills.add(fill.exec_id)
                     self._news.append(fill)
+
+    def _whole(self, order: WorkingOrder, fills: Sequence[Fill]) -> bool:
+        """Return whether an order's trades since it was sent are all that it says it traded."""
+        if order.reference not in self._sent_at:
+            return True  # an earlier run's: what it traded before was told before
+        traded = sum(abs(each.quantity) for each in fills if each.reference == order.reference)
+        return traded >= abs(order.filled)
 
     def _instrument_in(self, reference: str) -> InstrumentId | None:
         parts = reference.split(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,13 @@ class Reading:
         """Return what the exchange booked at or after `since`."""
         return self._ledger.income(since)
 
-    def income_rows(self, since: datetime) -> tuple[Mapping[str, Any], ...]:
-        """Return the same as the exchange's own rows."""
-        return self._ledger.rows(since)
+    def trust_while(self, quiet: Callable[[], bool]) -> None:
+        """Let what was read of the ledger a moment ago hold only while this says so."""
+        self._ledger.quiet = quiet
+
+    def income_rows(self, since: datetime, *, anew: bool = False) -> tuple[Mapping[str, Any], ...]:
+        """Return the same as the exchange's own rows; `anew`: its newest are asked for now."""
+        return self._ledger.rows(since, anew=anew)
 
     def note_dust(
         self, account: AccountSnapshot, instruments: Sequence[Instrument], flag: listing.Flag

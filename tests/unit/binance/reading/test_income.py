@@ -158,6 +158,15 @@ def test_what_was_read_is_asked_for_again_from_its_end_on_only() -> None:
     assert int(asked.asked[-1][1]["startTime"]) == ms(NOW) - 300_000
 
 
+def test_while_something_rests_what_was_read_a_moment_ago_does_not_hold() -> None:
+    rows = [row(0, ms(NOW - DAY))]
+    found, asked = ledger(rows)
+    found.quiet = lambda: False
+    found.rows(NOW - 2 * DAY)
+    rows.append(row(1, ms(NOW)))
+    assert len(found.rows(NOW - 2 * DAY)) == 2
+
+
 def test_after_something_was_sent_it_is_asked_again_at_once() -> None:
     rows = [row(0, ms(NOW - DAY))]
     found, asked = ledger(rows)
