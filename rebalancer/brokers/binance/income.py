@@ -74,11 +74,8 @@ class Ledger:
         """
         return tuple(income_of(row, self._line.instrument_id) for row in self.rows(since))
 
-    def rows(self, since: datetime, *, anew: bool = False) -> tuple[Row, ...]:
-        """Return the exchange's own rows at or after `since`, oldest first, each once.
-
-        `anew`: also what came since they were read a moment ago.
-        """
+    def rows(self, since: datetime) -> tuple[Row, ...]:
+        """Return the exchange's own rows at or after `since`, oldest first, each once."""
         if self._line.product is not Product.USDM:
             return ()
         now = self._line.now()
@@ -86,12 +83,7 @@ class Ledger:
         if self._since is None or self._until is None or since < self._since:
             self._read(since, now)
             self._since = since
-        elif (
-            anew
-            or not self.quiet()
-            or self._line.writes != self._writes
-            or now > self._until + FRESH
-        ):
+        elif not self.quiet() or self._line.writes != self._writes or now > self._until + FRESH:
             self._read(max(self._until - LATE, self._since), now)
         else:
             now = self._until  # nothing of ours could trade since, and it was read just now

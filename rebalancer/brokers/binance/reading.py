@@ -73,9 +73,9 @@ class Reading:
         """Let what was read of the ledger a moment ago hold only while this says so."""
         self._ledger.quiet = quiet
 
-    def income_rows(self, since: datetime, *, anew: bool = False) -> tuple[Mapping[str, Any], ...]:
-        """Return the same as the exchange's own rows; `anew`: its newest are asked for now."""
-        return self._ledger.rows(since, anew=anew)
+    def income_rows(self, since: datetime) -> tuple[Mapping[str, Any], ...]:
+        """Return the same as the exchange's own rows."""
+        return self._ledger.rows(since)
 
     def note_dust(
         self, account: AccountSnapshot, instruments: Sequence[Instrument], flag: listing.Flag

@@ -160,7 +160,7 @@ def test_what_was_read_is_asked_for_again_from_its_end_on_only() -> None:
 
 def test_while_something_rests_what_was_read_a_moment_ago_does_not_hold() -> None:
     rows = [row(0, ms(NOW - DAY))]
-    found, asked = ledger(rows)
+    found, _ = ledger(rows)
     found.quiet = lambda: False
     found.rows(NOW - 2 * DAY)
     rows.append(row(1, ms(NOW)))
