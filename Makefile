@@ -27,7 +27,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --p
 GONE := $(if $(shell test -x $(BIN)/python && echo here),,gone)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-binance test test-pythons test-ib-async strangers check format bench lock clean gone
+.PHONY: help demo demo-binance test test-pythons test-ib-async strangers rehearse mutants check format bench lock clean gone
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,12 @@ test-ib-async: $(DEV_READY) ## Run the tests of what speaks to IB with ib_async 
 
 strangers: $(DEV_READY) ## Run foreign clients against the simulated venues (ARGS=--all: the Node ones too)
 	@$(BIN)/python tests/foreign $(ARGS)
+
+rehearse: $(USER_READY) ## Let everything go wrong in thousands of schedules (ARGS='--schedules 20000')
+	@$(BIN)/python run.py rehearse $(if $(ARGS),$(ARGS),--schedules 1000)
+
+mutants: $(DEV_READY) ## Change planning/ and risk/ in small ways: does a test notice? (hours; resumable)
+	@$(BIN)/python -m tools.mutation $(ARGS)
 
 check: $(DEV_READY) ## Check format, style, types and import rules
 	@$(BIN)/ruff format --quiet --check $(SOURCES) || { echo "Try: make format" >&2; exit 1; }

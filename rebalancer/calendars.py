@@ -82,12 +82,34 @@ def session_table(
     return SessionTable(name, _packed([compiled[year] for year in years]))
 
 
+def stored_sessions(
+    name: str, since: datetime, until: datetime, cache_folder: Path
+) -> SessionTable | None:
+    """Return the sessions around a span from the compiled files alone, however old those are.
+
+    Neither library nor disk is asked for more: None when a year of the span is not there. The
+    year before is taken too if it is, so that there is a session before `since`.
+    """
+    if name == ALWAYS_OPEN:
+        return SessionTable(name, every_day((since - RENEW_AFTER).date(), until.date()))
+    if not _NAME.fullmatch(name):
+        return None
+    years = range(since.year - 1, until.year + 1)
+    found = {year: _read(_path(cache_folder, name, year), None) for year in years}
+    if any(found[year] is None for year in years[1:]):
+        return None
+    return SessionTable(name, _packed([found[year] for year in years]))
+
+
 def _path(folder: Path, name: str, year: int) -> Path:
     return folder / f"{name.replace('/', '-')}-{year}.json"
 
 
-def _read(path: Path, today: date) -> dict[str, Any] | None:
-    """Return a compiled year, None when it is missing, damaged, another schema's or too old."""
+def _read(path: Path, today: date | None) -> dict[str, Any] | None:
+    """Return a compiled year, None when it is missing, damaged, another schema's or too old.
+
+    `today` None: none is too old.
+    """
     try:
         content = json.loads(path.read_bytes())
         usable = content["schema"] == _SCHEMA and (
@@ -95,10 +117,11 @@ def _read(path: Path, today: date) -> dict[str, Any] | None:
         )
         compiled, year = date.fromisoformat(content["compiled"]), int(content["year"])
         content["half_days"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    renew = compiled <= date(year, 12, 31) and abs(today - compiled) > RENEW_AFTER
-    return content if usable and not renew else None
+    if today is not None and compiled <= date(year, 12, 31):
+        usable = usable and abs(today - compiled) <= RENEW_AFTER
+    return content if usable else None
 
 
 def _packed(years: list[dict[str, Any] | None]) -> PackedSessions:

@@ -11,7 +11,7 @@ from rebalancer.working.books import check_books
 from rebalancer.working.cancel import cancel_own_orders
 from rebalancer.working.closing import commit, log_trades, send_alert, send_daily, snapshot
 from rebalancer.working.decide import check_margin, gate, make_plan
-from rebalancer.working.income import book_income
+from rebalancer.working.healing import explain
 from rebalancer.working.opening import connect, learn_rules, open_page
 from rebalancer.working.protect import protect
 from rebalancer.working.recover import recover
@@ -31,7 +31,7 @@ def hour(desk: Desk, slot: datetime) -> RunRecord:
         page.keep(desk.generators.write(desk.sleeves, panel, venue.now()))
         page.step(Step.NET_LIQUIDATION)  # 4 net liquidation value, books, breakers
         account = page.keep(venue.account())
-        book_income(desk, venue, account, page)
+        explain(desk, venue, account, page)
         standing = page.keep(check_books(desk, account, page))
         page.step(Step.TARGETS)  # 5 read weights and leverage
         targets = page.keep(desk.inbox.read(desk.sleeves, venue.now(), slot))

@@ -5,7 +5,7 @@ Unknown is None or raised, confirmed empty is an empty tuple. Times are aware UT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -44,7 +44,7 @@ from rebalancer.model.signals import Signal
 from rebalancer.model.stops import PlaceStop, StopOrder
 from rebalancer.model.universe import BarSize, Sleeve, Universe
 from rebalancer.planning.parameters import PlanParameters
-from rebalancer.risk.parameters import Limits, ProtectParameters
+from rebalancer.risk.parameters import Limits, Override, ProtectParameters
 
 Fact = TypeVar("Fact")
 
@@ -82,8 +82,13 @@ class Venue(Protocol):
     def open_orders(self) -> tuple[WorkingOrder, ...]:
         """Return every order that is not terminal, ours or not."""
 
-    def executions(self, since: datetime) -> tuple[Fill, ...]:
-        """Return every execution at or after `since` that the venue still has, oldest first."""
+    def executions(
+        self, since: datetime, only: Collection[InstrumentId] | None = None
+    ) -> tuple[Fill, ...]:
+        """Return every execution at or after `since` that the venue still has, oldest first.
+
+        `only`: in these instruments, each asked for by its name where the venue can; None: all.
+        """
 
     def find(self, reference: str) -> tuple[WorkingOrder, ...]:
         """Return the orders with this reference, terminal ones too.
@@ -345,12 +350,17 @@ class Desk:
     net_liquidation_range: tuple[Decimal, Decimal] | None = None
     cancel_all: bool = False
     session_mails: tuple[str, ...] = ("start", "middle", "end")
+    pictures: bool = True
     commit_after_close_minutes: float = 20.0
     hourly_candles: Candles | None = None
     """The store of hourly bars; None where no sleeve may ask for them."""
     funding_rates: Candles | None = None
     """The store of funding rates (one plus each); None where no sleeve may ask for them."""
     protect: ProtectParameters = field(default_factory=ProtectParameters)
+    overrides: Mapping[InstrumentId, Override] = field(default_factory=dict)
+    """What the owner wants of single instruments, whatever signals say."""
+    dropped: Callable[[], tuple[str, ...]] = lambda: ()
+    """What was found damaged so far and is made anew, in words: caches only."""
     late: Callable[[], bool] = lambda: False
     """Whether the run's time is over (monotonic); nothing is sent after it."""
     host: Mapping[str, Any] = field(default_factory=dict)

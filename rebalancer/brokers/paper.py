@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -163,10 +163,13 @@ class PaperVenue(VenueWithoutStops):
         self._read("open_orders", FaultKind.BLIND_ORDERS)
         return tuple(self._order(order) for order in self.exchange.orders() if order.live)
 
-    def executions(self, since: datetime) -> tuple[Fill, ...]:
+    def executions(
+        self, since: datetime, only: Collection[InstrumentId] | None = None
+    ) -> tuple[Fill, ...]:
         """Return the executions since then (the venue remembers ten days)."""
         self._read("executions", FaultKind.BLIND_EXECUTIONS)
-        return tuple(fill_of(execution) for execution in self.exchange.executions(since))
+        found = self.exchange.executions(since)
+        return tuple(fill_of(each) for each in found if only is None or each.instrument in only)
 
     def find(self, reference: str) -> tuple[WorkingOrder, ...]:
         """Return the orders with this reference; terminal ones of the last ten days too."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from rebalancer.cli.arguments import parse
+from rebalancer.cli.discreet import discreetly
 from rebalancer.errors import RebalancerError
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (docs/OPERATIONS.md lists them)."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
+    with discreetly():
+        return _told(arguments)
+
+
+def _told(arguments: Namespace) -> int:
+    """Run a command and tell what went wrong with it."""
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
@@ -31,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if arguments.debug and not isinstance(error, RebalancerError):
-            raise
-        from rebalancer.cli.crash import explain
+        from rebalancer.cli.crash import explain, show_traceback
 
+        if arguments.debug and not isinstance(error, RebalancerError):
+            return show_traceback(error)
         return explain(f"rebalancer {arguments.command}", error, getattr(arguments, "config", None))
     return code
 

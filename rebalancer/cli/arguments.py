@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import indent
 
-from rebalancer.cli import bars_words, simulate_words
+from rebalancer.cli import bars_words, panic_words, rehearse_words, simulate_words
 
 DEFAULT_CONFIG = "portfolio.toml"
 DEFAULT_COMMAND = "run"
@@ -174,17 +174,6 @@ def _orders(parser: Parser) -> None:
     _json(parser)
 
 
-def _halt(parser: Parser) -> None:
-    parser.add_argument(
-        "reason", nargs="*", metavar="REASON", help="why, in words; shown by every run"
-    )
-    _config(parser)
-    parser.add_argument("--all", action="store_true", help="stop every portfolio of the folder")
-    parser.add_argument(
-        "--state", metavar="FOLDER", help="the folder to stop; needs no configuration at all"
-    )
-
-
 def _resume(parser: Parser) -> None:
     parser.add_argument(
         "codes", nargs="*", metavar="CODE", help="the flags to clear, as `status` names them"
@@ -307,21 +296,9 @@ COMMANDS: tuple[Command, ...] = (
         """,
         _orders,
     ),
-    Command(
-        "halt",
-        "stop sending orders, at once and until `resume`",
-        """
-        Writes a HALT file. A run that is at work stops before its next message; later runs do
-        everything but send. Orders at the venue stay as they are. It works even when the
-        configuration is broken.
-        """,
-        """
-        rebalancer halt "results tonight"
-        rebalancer halt --all             every portfolio of the state folder
-        rebalancer halt --state state     needs no configuration
-        """,
-        _halt,
-    ),
+    Command(*panic_words.HALT),
+    Command(*panic_words.CANCEL),
+    Command(*panic_words.FLATTEN),
     Command(
         "resume",
         "clear what holds or halts the portfolio",
@@ -376,6 +353,7 @@ COMMANDS: tuple[Command, ...] = (
         """,
         _demo,
     ),
+    Command(*panic_words.WATCHDOG),
     Command("bars", bars_words.LINE, bars_words.TEXT, bars_words.EXAMPLES, bars_words.options),
     Command(
         "simulate",
@@ -383,6 +361,13 @@ COMMANDS: tuple[Command, ...] = (
         simulate_words.TEXT,
         simulate_words.EXAMPLES,
         simulate_words.options,
+    ),
+    Command(
+        "rehearse",
+        rehearse_words.LINE,
+        rehearse_words.TEXT,
+        rehearse_words.EXAMPLES,
+        rehearse_words.options,
     ),
     Command(
         "version",

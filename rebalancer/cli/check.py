@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rebalancer.cli.arguments import DEFAULT_CONFIG
 from rebalancer.errors import EXIT_LADDER, ConfigError, Problem, RebalancerError
+from rebalancer.model.secret import masked
 
 if TYPE_CHECKING:
     from rebalancer.config import Config
@@ -76,6 +77,7 @@ def execute(arguments: Namespace) -> int:
 def _check_one(config: Config, findings: Findings, arguments: Namespace) -> None:
     from rebalancer.cli import inspection
 
+    inspection.check_overrides(config, findings)
     inspection.check_generators(config, findings)
     inspection.check_state(config, findings)
     inspection.check_secrets(config, findings)
@@ -89,7 +91,7 @@ def _check_one(config: Config, findings: Findings, arguments: Namespace) -> None
             try:
                 prove(config, findings)
             except RebalancerError as error:
-                words = " ".join(str(error).split())
+                words = masked(" ".join(str(error).split()))
                 # A mail that does not leave is no bug, whatever its error says.
                 code = BAD_CONFIGURATION if error.exit_code == BUG else error.exit_code
                 findings.bad(what, f"{words}. {type(error).advice}", code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -10,9 +11,9 @@ from pathlib import Path
 from types import FrameType
 
 from rebalancer.clock import SystemClock
-from rebalancer.errors import DeadlineExceeded, Interrupted
+from rebalancer.errors import DeadlineExceeded, Interrupted, RebalancerError
 from rebalancer.store.atomic import Files
-from rebalancer.store.books import write_heartbeat
+from rebalancer.store.heartbeat import Pulse
 from rebalancer.store.lock import account_lock, portfolio_lock
 
 LAST_SECONDS = 90.0
@@ -21,24 +22,33 @@ LAST_SECONDS = 90.0
 
 @contextmanager
 def guarded(
-    folder: Path, venue: str, account: str, deadline_seconds: float, *, trades: bool
-) -> Iterator[None]:
+    folder: Path,
+    venue: str,
+    account: str,
+    deadline_seconds: float,
+    *,
+    trades: bool,
+    beats: bool = True,
+) -> Iterator[Pulse]:
     """Hold the locks of a run and bound its time; a dry run takes no lock.
 
-    Raises `LockBusy` or `LockHung` at once, `DeadlineExceeded` when the whole deadline is
-    over, `Interrupted` on SIGTERM or SIGINT: each at most once, because what follows is the
-    closing of the books. The deadline bounds that closing too.
+    Yields the heartbeat of the run, begun unless it is a dry one or `beats` is False (commands
+    that are no runs); whoever runs says how it ended. Raises `LockBusy` or `LockHung` at once,
+    `DeadlineExceeded` when the whole deadline is over, `Interrupted` on SIGTERM or SIGINT: each
+    at most once, because what follows is the closing of the books. The deadline bounds that
+    closing too.
     """
-    clock = SystemClock()
+    clock, pulse = SystemClock(), Pulse(Files(), folder)
     with ExitStack() as stack:
         if trades:
             now = clock.now().timestamp()
             until = now + deadline_seconds
             stack.enter_context(portfolio_lock(folder, until, now))
             stack.enter_context(account_lock(venue, account, until, now))
-            write_heartbeat(Files(), folder, clock.now())
+            if beats:
+                pulse.begin(clock.now())
         stack.enter_context(_signals(deadline_seconds))
-        yield
+        yield pulse
 
 
 @contextmanager
@@ -52,8 +62,9 @@ def _signals(deadline_seconds: float) -> Iterator[None]:
             return
         raised.add(timed_out)
         if timed_out:
-            raise DeadlineExceeded(f"the run took longer than {deadline_seconds:g} s")
-        raise Interrupted(f"asked to end by {signal.Signals(number).name}")
+            _tell(DeadlineExceeded(f"the run took longer than {deadline_seconds:g} s"))
+        else:
+            _tell(Interrupted(f"asked to end by {signal.Signals(number).name}"))
 
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
     before = {number: signal.signal(number, interrupt) for number in numbers}
@@ -64,6 +75,19 @@ def _signals(deadline_seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(error: RebalancerError) -> None:
+    """Raise an error; while an event loop turns, hand it to the loop instead.
+
+    Raised in the middle of a library's callback it would be swallowed, or break the connection.
+    """
+    asyncio = sys.modules.get("asyncio")  # who has not loaded it has no loop
+    loop = None if asyncio is None else asyncio._get_running_loop()
+    if loop is None or loop.get_exception_handler() is None:
+        raise error
+    told = {"message": "asked to end", "exception": error}
+    loop.call_soon_threadsafe(loop.call_exception_handler, told)
 
 
 def slot_of(at: datetime) -> datetime:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rebalancer.clock import SystemClock
 from rebalancer.errors import StateError, UsageError
+from rebalancer.model.words import plain
 from rebalancer.store.atomic import Files
 
 HALT = "HALT"
@@ -22,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,8}")
 def execute(arguments: Namespace) -> int:
     """Add a line with time, user and reason to a HALT file; that the file exists is what halts."""
     folder = halt_folder(arguments)
-    reason = " ".join(" ".join(arguments.reason).split()) or "no reason given"
+    reason = " ".join(plain(" ".join(arguments.reason)).split()) or "no reason given"
     line = f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ} {_user()}: {reason}\n"
     path = folder / HALT
     try:
@@ -33,7 +34,7 @@ def execute(arguments: Namespace) -> int:
         # The file is there, if without a reason (a full disk): that is what halts.
         print(f"its reason could not be written: {error}")
     print(f"Halted by {path}: no run sends an order until `rebalancer resume`.")
-    print("Orders that are at the venue stay as they are; cancel them there if they must go.")
+    print("A run that is at work cancels its open orders. When none is: rebalancer cancel.")
     return 0
 
 

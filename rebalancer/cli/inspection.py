@@ -30,6 +30,23 @@ class Findings(Protocol):
         """Tell that something is wrong."""
 
 
+def check_overrides(config: Config, findings: Findings) -> None:
+    """Tell what the owner wants of single instruments, whatever signals say."""
+    for name, override in config.overrides.items():
+        words = []
+        if override.no_trading:
+            words.append("is not traded")
+        elif override.reduce_only:
+            words.append("is only reduced")
+        if override.scale != 1:
+            words.append(f"its targets count {override.scale:f} times")
+        if override.max_weight is not None:
+            words.append(f"at most {override.max_weight:f} of net liquidation")
+        if override.max_notional is not None:
+            words.append(f"at most {override.max_notional:f} {config.portfolio.base_currency}")
+        findings.note("override", f"{name}: {', '.join(words)}")
+
+
 def check_generators(config: Config, findings: Findings) -> None:
     """Run every generator in the child interpreter, on made-up closes, and judge its answer."""
     from rebalancer.generators.run import ChildGenerators

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from rebalancer.cli.changing import locked_books, look_at_trades, minute, refuse
 from rebalancer.cli.opened import books_of, confirmed
 from rebalancer.cli.tables import show_table
 from rebalancer.errors import ConnectError, UsageError
+from rebalancer.model.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,7 +23,17 @@ if TYPE_CHECKING:
     from rebalancer.store.books import StateFolder
 
 HALT_FILE = "halt-file"
-HEADERS = ("code", "about", "severity", "since", "ends by itself", "ends by", "what it says")
+HEADERS = (
+    "code",
+    "about",
+    "severity",
+    "since",
+    "until",
+    "ended by",
+    "ends by itself with",
+    "command",
+    "what it says",
+)
 EVERY_BREAK = "many-breaks"
 BREAKS = frozenset({"reconciliation-break", EVERY_BREAK, "corporate-action"})
 """Lifting these means that the venue's positions are right: the books are made to agree."""
@@ -53,7 +65,16 @@ def execute(arguments: Namespace) -> int:
 def halt_files(config: Config) -> list[Path]:
     """Return the HALT files that stop this portfolio: its own, and the one that stops all."""
     found = (config.state_folder / "HALT", config.state_root / "HALT")
-    return [path for path in found if path.exists()]
+    return [path for path in found if os.path.lexists(path)]
+
+
+def _words(path: Path) -> str:
+    """Return what a HALT file says; whatever it is, that it is there is what halts."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"(it cannot be read: {error.strerror})"
+    return " ".join(plain(text).split())
 
 
 def show_latched(standing: Standing, halts: list[Path]) -> None:
@@ -62,14 +83,15 @@ def show_latched(standing: Standing, halts: list[Path]) -> None:
     from rebalancer.risk import clearing_rules
 
     for path in halts:
-        words = " ".join(path.read_text(encoding="utf-8", errors="replace").split())
-        print(f"HALT file {path}: {words or 'no reason given'}")
+        print(f"HALT file {path}: {_words(path) or 'no reason given'}")
     rows = [
         (
             rule.code,
             rule.subject or "the run",
             rule.severity.value,
             when(rule.since),
+            "" if rule.until is None else when(rule.until),
+            rule.ended_by,
             rule.by_itself,
             rule.command or "nothing",
             rule.message,
@@ -77,16 +99,7 @@ def show_latched(standing: Standing, halts: list[Path]) -> None:
         for rule in clearing_rules(standing)
     ]
     if rows:
-        headers = (
-            "code",
-            "about",
-            "severity",
-            "since",
-            "ends by itself",
-            "ends by",
-            "what it says",
-        )
-        show_table(headers, rows)
+        show_table(HEADERS, rows)
     elif not halts:
         print("Nothing is latched and there is no HALT file.")
 
@@ -143,12 +156,11 @@ def _clear(config: Config, codes: list[str]) -> None:
 
 def _look(config: Config, books: StateFolder) -> tuple[AccountSnapshot, tuple[Fill, ...]] | None:
     """Return the account and the executions that a run would ask for; None without a venue."""
-    from rebalancer.working.recover import LOOK_BACK
+    from rebalancer.working.recover import LOOK_BACK, read_until
 
-    last = books.last_record()
-    times = [*books.unfinished(), *(() if last is None else (last.slot,))]
+    read = read_until(books, books.standing(), minute(config))
     try:
-        return look_at_trades(config, min(times, default=minute(config)) - LOOK_BACK)
+        return look_at_trades(config, min([*books.unfinished(), read]) - LOOK_BACK)
     except ConnectError as error:
         print(f"The account cannot be looked at ({error}); the last known values are used.")
         return None
@@ -156,14 +168,16 @@ def _look(config: Config, books: StateFolder) -> tuple[AccountSnapshot, tuple[Fi
 
 def _refuse_unbooked(config: Config, books: StateFolder, fills: Sequence[Fill]) -> None:
     """Raise `UsageError` while executions are not booked: they would be booked twice."""
-    from rebalancer.ledger import entries_for
+    from rebalancer.ledger import bookable, entries_for
     from rebalancer.model.records import EntryKind
 
     refuse_unfinished(books)
+    entries = books.entries()
+    told = bookable(fills, entries, books.standing().began, config.name)
     missing = [
         line.fill
-        for line in entries_for(fills, books.entries(), minute(config), {})
-        if line.kind is not EntryKind.COMMISSION
+        for line in entries_for(told, entries, minute(config), {})
+        if line.kind not in (EntryKind.COMMISSION, EntryKind.ADJUSTMENT)
     ]
     if missing:
         names = ", ".join(sorted({fill.instrument for fill in missing}))

@@ -14,6 +14,7 @@ from rebalancer.cli.arguments import DEFAULT_CONFIG
 from rebalancer.cli.ended import Idle, answer, folder_of, show
 from rebalancer.cli.guard import LAST_SECONDS, guarded, slot_of
 from rebalancer.cli.opened import read_time
+from rebalancer.cli.outside import outside
 from rebalancer.cli.run_log import run_log
 from rebalancer.clock import Deadline, SystemClock
 from rebalancer.config import Config, load, shared
@@ -108,26 +109,37 @@ def run_hour(config: Config, mode: Mode, at: datetime | None) -> RunRecord | Idl
     """Run one hour of one portfolio; a failure that leaves no record is mailed, then raised."""
     seconds = config.portfolio.deadline_minutes * 60
     deadline = Deadline(seconds - min(LAST_SECONDS, seconds / 4))
-    venue = config.account.venue.value
-    trades = mode is not Mode.DRY_RUN
-    slot: datetime | None = None
-    try:
-        with guarded(config.state_folder, venue, config.account_key, seconds, trades=trades):
-            slot = chosen_slot(config, mode, at)
-            if slot is None:
-                return Idle(None, "the calendar has no further session; nothing to do")
-            reason = why_not(config, mode, slot) or recording_over(config, slot)
-            if reason:
-                return Idle(slot, reason)
-            desk = desk_for(config, mode=mode, at=slot, late=deadline.over)
-            with run_log(folder_of(config, mode, slot)):
-                return hour(desk, slot)
-    except Exception as error:
-        if not _has_record(config, mode, slot):
-            from rebalancer.cli.unrecorded import tell_unrecorded
+    venue, trades = config.account.venue.value, mode is not Mode.DRY_RUN
+    with outside(config, mode) as course:
+        try:
+            with (
+                guarded(
+                    config.state_folder, venue, config.account_key, seconds, trades=trades
+                ) as pulse,
+                course.beating(pulse),
+            ):
+                course.slot = chosen_slot(config, mode, at)
+                course.done = _hour_or_idle(config, mode, course.slot, deadline)
+        except Exception as error:
+            if not _has_record(config, mode, course.slot):
+                from rebalancer.cli.unrecorded import tell_unrecorded
 
-            tell_unrecorded(config, mode, error, SystemClock().now())
-        raise
+                tell_unrecorded(config, mode, error, SystemClock().now())
+            raise
+    return course.done
+
+
+def _hour_or_idle(
+    config: Config, mode: Mode, slot: datetime | None, deadline: Deadline
+) -> RunRecord | Idle:
+    if slot is None:
+        return Idle(None, "the calendar has no further session; nothing to do")
+    reason = why_not(config, mode, slot) or recording_over(config, slot)
+    if reason:
+        return Idle(slot, reason)
+    desk = desk_for(config, mode=mode, at=slot, late=deadline.over)
+    with run_log(folder_of(config, mode, slot)):
+        return hour(desk, slot)
 
 
 def chosen_slot(config: Config, mode: Mode, at: datetime | None) -> datetime | None:

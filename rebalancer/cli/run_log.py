@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rebalancer.errors import StateError
+from rebalancer.model.secret import masked
 from rebalancer.store.atomic import Files
 
 NAME = "log.jsonl"
@@ -37,7 +38,7 @@ class JsonLines(logging.Handler):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage()[:LONGEST_MESSAGE],
+            "message": masked(record.getMessage())[:LONGEST_MESSAGE],
         }
         try:
             content = json.dumps(line).encode("ascii") + b"\n"

@@ -39,11 +39,12 @@ def tell_unrecorded(config: Config, mode: Mode, error: Exception, now: datetime)
 def failure_mail(config: Config, error: Exception, now: datetime) -> Mail:
     """Return the mail: what happened, what it means and what to do about it."""
     from rebalancer.model.records import Mail
+    from rebalancer.model.secret import masked
     from rebalancer.reports.document import Document, Paragraph, Section, Tone, document_text
     from rebalancer.reports.html import mail_html
 
     ours = isinstance(error, RebalancerError)
-    words = " ".join(str(error).split()) or "no words"
+    words = masked(" ".join(str(error).split())) or "no words"
     kind, hangs = type(error).__name__, isinstance(error, LockHung)
     code = error.exit_code if isinstance(error, RebalancerError) else RebalancerError.exit_code
     advice = error.advice if isinstance(error, RebalancerError) else RebalancerError.advice
@@ -117,5 +118,5 @@ def _told(files: Files, place: Path) -> dict[str, str]:
     try:
         days = json.loads(files.read(place))["days"]
         return {str(kind): str(day) for kind, day in days.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from rebalancer.config.values import Problems, nearest, read, unknown_key
 from rebalancer.errors import DataError
@@ -20,6 +20,7 @@ from rebalancer.model.instrument import (
     split_instrument_id,
 )
 from rebalancer.model.rules import PriceLevel, TradingRules
+from rebalancer.risk.parameters import Override
 
 _Positive = Annotated[Decimal, Gt(0)] | None
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,24}")
@@ -34,7 +35,8 @@ class InstrumentSettings:
 
     `tick` is the one price step, `ticks` the steps by level instead; `lot` the size step,
     `min_notional` in the instrument's currency; `multiplier` as the venue states it. `con_id`
-    and `exchange` tell apart what several contracts at Interactive Brokers could be.
+    and `exchange` tell apart what several contracts at Interactive Brokers could be. The last
+    five are the owner's own word on it, whatever signals say (`risk.Override`).
     """
 
     id: str
@@ -51,6 +53,11 @@ class InstrumentSettings:
     shortable: bool | None = None
     con_id: Annotated[int, Ge(1)] | None = None
     exchange: str = ""
+    no_trading: bool = False
+    reduce_only: bool = False
+    scale: Annotated[Decimal, Ge(0), Le(10)] = Decimal(1)
+    max_weight: Annotated[Decimal, Gt(0), Le(10)] | None = None
+    max_notional: _Positive = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,21 @@ def read_instruments(
         said.setdefault(identifier, (where, values))
     made = (_instrument(name, *said.get(name, ("", {})), calendar, problems) for name in universe)
     return tuple(instrument for instrument in made if instrument is not None)
+
+
+def read_overrides(
+    tables: Iterable[Mapping[str, Any]], aliases: Mapping[str, InstrumentId]
+) -> dict[InstrumentId, Override]:
+    """Return what the owner wants of single instruments; what is wrong was noted before."""
+    found = {}
+    quiet = Problems("")
+    for table in tables:
+        values = _settings(table, "instrument", quiet)
+        identifier = _identifier(values.get("id"), "instrument.id", quiet, aliases)
+        own = {field.name: values[field.name] for field in fields(Override) if field.name in values}
+        if identifier is not None and Override(**own) != Override():
+            found[identifier] = Override(**own)
+    return {name: found[name] for name in sorted(found)}
 
 
 def _identifier(

@@ -13,7 +13,7 @@ from typing import Any
 from rebalancer.brokers.binance.parameters import BinanceParameters
 from rebalancer.brokers.ib.parameters import IbParameters
 from rebalancer.config.checks import cross_check
-from rebalancer.config.instruments import read_aliases, read_instruments
+from rebalancer.config.instruments import read_aliases, read_instruments, read_overrides
 from rebalancer.config.passwords import passwords
 from rebalancer.config.sections import (
     AccountSettings,
@@ -180,7 +180,8 @@ class _Reader:
         if self.found():
             return None
         try:
-            return self._built(values, sleeves, instruments, words, aliases)
+            config = self._built(values, sleeves, instruments, words, aliases)
+            return replace(config, overrides=read_overrides(listed, aliases))
         except (ValueError, DataError) as error:
             # A room has a rule of its own that the checks here do not know.
             self.problems.add("file", None, str(error))

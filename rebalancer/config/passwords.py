@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,16 @@ from typing import Any
 from rebalancer.config.sections import Passwords
 from rebalancer.config.values import Problems, nearest
 from rebalancer.model.secret import Secret
+from rebalancer.notify.ping import ping_trouble
 
 SECRETS_FILE = "secrets.toml"
-KNOWN = ("smtp_password", "database_password", "binance_api_key", "binance_api_secret")
+KNOWN = (
+    "smtp_password",
+    "database_password",
+    "binance_api_key",
+    "binance_api_secret",
+    "ping_url",
+)
 
 
 def passwords(
@@ -42,12 +50,17 @@ def passwords(
         if text is not None and not isinstance(text, str):
             problems.add(key, "", "must be text in quotes")
             text = None
+        text = text.rstrip("\r\n") if text else text  # what `cat` and editors leave behind it
+        if text and (trouble := _trouble(key, text)):
+            problems.add(key, None, trouble)
+            text = None
         found[key] = Secret(text) if text else None
     words = Passwords(
         smtp=found["smtp_password"],
         database=found["database_password"],
         binance_key=found["binance_api_key"],
         binance_secret=found["binance_api_secret"],
+        ping=found["ping_url"],
     )
     return words, problems
 
@@ -75,7 +88,7 @@ def _stored(path: Path, problems: Problems) -> dict[str, Any]:
         return {}
     try:
         stored = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         # Its words could quote what stands there: only the place is told.
         place = re.search(r"\(at [^)]*\)", str(error))
         problems.add("file", None, f"cannot be read as TOML {place[0] if place else ''}".strip())
@@ -88,6 +101,21 @@ def _stored(path: Path, problems: Problems) -> dict[str, Any]:
             if inner not in KNOWN:
                 problems.add(f"{key}.{inner}", None, "unknown key", _hint(inner))
     return stored
+
+
+def _trouble(key: str, text: str) -> str:
+    """Return what is wrong with a secret, '' for nothing; its letters are not told.
+
+    Libraries show what they cannot send: nothing like that gets as far as to them.
+    """
+    Secret(text)  # it is one, also when it is refused
+    if key == "ping_url":
+        return ping_trouble(text)
+    if key.startswith("binance_") and not all("!" <= letter <= "~" for letter in text):
+        return "has letters that no key has (blanks, line ends, letters beyond ASCII)"
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        return "has control characters (line ends?) in it"
+    return ""
 
 
 def _hint(key: str) -> str:

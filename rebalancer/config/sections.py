@@ -20,7 +20,7 @@ from rebalancer.model.secret import Secret
 from rebalancer.model.universe import Sleeve, Universe
 from rebalancer.notify.parameters import SmtpSettings
 from rebalancer.planning.parameters import PlanParameters
-from rebalancer.risk.parameters import Limits, ProtectParameters
+from rebalancer.risk.parameters import Limits, Override, ProtectParameters
 from rebalancer.simulators.parameters import PaperSettings
 
 
@@ -98,6 +98,7 @@ class MailSettings:
     """`[mail]`, the part that is not about the mail server: which mails a session has."""
 
     session_mails: tuple[MailKind, ...] = (MailKind.START, MailKind.MIDDLE, MailKind.END)
+    pictures: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Passwords:
     database: Secret | None = None
     binance_key: Secret | None = None
     binance_secret: Secret | None = None
+    ping: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class Config:
     database: DatabaseSettings
     passwords: Passwords = field(default_factory=Passwords)
     aliases: tuple[tuple[str, InstrumentId], ...] = ()
+    overrides: Mapping[InstrumentId, Override] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

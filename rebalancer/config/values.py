@@ -20,7 +20,8 @@ from rebalancer.errors import Problem
 from rebalancer.model.records import Mode
 
 _LONGEST_VALUE = 80
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey")
+_SECRET_WORDS = ("pass", "pwd", "secret", "token", "apikey", "credential", "ping", "auth", "dsn")
+_SECRET_NAMES = frozenset({"key", "url", "uri"})
 _WORDS: Mapping[Any, str] = {
     Decimal: "a number",
     float: "a number",
@@ -33,6 +34,7 @@ _WORDS: Mapping[Any, str] = {
 NOT_FOR_FILES = frozenset({Mode.REPLAY})
 """Choices that only programs make."""
 
+_ADDRESS = re.compile(r"(://)\S+")
 _NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _BOUNDS = {
     "greater_than": ("gt", "must be greater than"),
@@ -61,16 +63,22 @@ class Problems:
 
 def looks_secret(key: str) -> bool:
     """Return whether the value of a key with this name had better not be shown."""
-    return any(word in key.rpartition(".")[2].lower() for word in _SECRET_WORDS)
+    name = key.rpartition(".")[2].lower()
+    parts = frozenset(re.split(r"[^a-z0-9]+", name))
+    return any(word in name for word in _SECRET_WORDS) or not parts.isdisjoint(_SECRET_NAMES)
 
 
 def show(value: Any) -> str:
-    """Return a value as the file would have it, in one short line; '' for None."""
+    """Return a value as the file would have it, in one short line; '' for None.
+
+    Who speaks to whom at an address is left out: a password stands there, or is the address.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, str):
+        value = _ADDRESS.sub(r"\1***", value)
         text = '"' + value.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
     elif isinstance(value, Mapping):
         text = "{" + ", ".join(f"{key} = {_hidden(key, each)}" for key, each in value.items()) + "}"

@@ -13,7 +13,7 @@ from rebalancer.ledger.books import (
 )
 from rebalancer.ledger.cash import cash_effects, unexplained_cash
 from rebalancer.ledger.continuity import continuous
-from rebalancer.ledger.entries import Booked, booked, change, entries_for
+from rebalancer.ledger.entries import Booked, bookable, booked, change, entries_for
 from rebalancer.ledger.equity import (
     Period,
     drawdowns,
@@ -21,6 +21,13 @@ from rebalancer.ledger.equity import (
     linked,
     position_values,
     time_weighted_return,
+)
+from rebalancer.ledger.gaps import (
+    GapVerdict,
+    judge_gaps,
+    missing_fills,
+    remembered_gaps,
+    to_ask,
 )
 from rebalancer.ledger.income import (
     booked_income,
@@ -34,17 +41,20 @@ from rebalancer.ledger.positions import (
     positions,
     trade_records,
 )
+from rebalancer.ledger.results import results, shortfalls
 from rebalancer.model.breaks import Break, CorporateAction
 
 __all__ = [
     "Booked",
     "Break",
     "CorporateAction",
+    "GapVerdict",
     "Holding",
     "Period",
     "adjustments",
     "adoption",
     "average_cost",
+    "bookable",
     "booked",
     "booked_income",
     "cash_effects",
@@ -58,11 +68,17 @@ __all__ = [
     "expected_positions",
     "external_flows",
     "income_entries",
+    "judge_gaps",
     "linked",
     "looks_like_split",
+    "missing_fills",
     "position_values",
     "positions",
+    "remembered_gaps",
+    "results",
+    "shortfalls",
     "time_weighted_return",
+    "to_ask",
     "trade_records",
     "unexplained_cash",
     "unmanaged",

@@ -10,7 +10,7 @@ from rebalancer.ledger.entries import change
 from rebalancer.ledger.positions import in_kind
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.instrument import InstrumentId, Kind, split_instrument_id
-from rebalancer.model.orders import Fill
+from rebalancer.model.orders import LATE, Fill
 from rebalancer.model.records import Entry, EntryKind
 from rebalancer.model.universe import Universe
 
@@ -30,7 +30,7 @@ def cash_effects(entries: Iterable[Entry], universe: Universe) -> Mapping[str, D
     """
     cash: dict[str, Decimal] = {}
     for entry in entries:
-        if entry.kind in _NO_CASH:
+        if entry.kind in _NO_CASH and entry.fill.origin != LATE:
             continue
         out, into = change(entry)
         for fill, sign in ((out, -1), (into, 1)):

@@ -8,7 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.errors import DataError
-from rebalancer.model.orders import Fill, execution_revision
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.orders import LATE, Fill, execution_revision, parse_reference
 from rebalancer.model.records import Entry, EntryKind
 
 
@@ -41,15 +42,43 @@ def entries_for(
     COMMISSION; a correction (same id but for the number after the last period, higher)
     gives CORRECTION, or BUST when its quantity is zero. `decision_prices` has the plan's
     reference price by order reference. Deterministic in the order of `fills`.
+
+    An execution from before its instrument was adjusted to the venue's position is in that
+    position already: it gives FILL, and before it an ADJUSTMENT that takes the same back (in
+    this order, so that a torn write never counts it twice).
     """
     books = _standing(known)
+    covered = _covered(known, EntryKind.ADJUSTMENT)
     lines: list[Entry] = []
     for fill in fills:
         line = _line(fill, books, slot, decision_prices)
-        if line is not None:
-            lines.append(line)
-            _take(books, line)
+        if line is None:
+            continue
+        if line.kind is EntryKind.FILL and _within(fill, covered):
+            lines.append(Entry(EntryKind.ADJUSTMENT, slot, _taken_back(fill)))
+        lines.append(line)
+        _take(books, line)
     return tuple(lines)
+
+
+def bookable(
+    fills: Iterable[Fill], known: Sequence[Entry], began: datetime | None, portfolio: str
+) -> tuple[Fill, ...]:
+    """Return the executions that belong into the books of a portfolio.
+
+    Somebody else's from before the books `began` (None: not known), or from before its
+    instrument was adopted, is in what was held then. Orders of ours, and what is known of them
+    or corrects it, always belong there.
+    """
+    have = {execution_revision(entry.fill.exec_id)[0] for entry in known}
+    adopted = _covered(known, EntryKind.ADOPTION)
+    return tuple(
+        fill
+        for fill in fills
+        if execution_revision(fill.exec_id)[0] in have
+        or parse_reference(fill.reference, portfolio) is not None
+        or not ((began is not None and fill.at < began) or _within(fill, adopted))
+    )
 
 
 def booked(entries: Iterable[Entry]) -> tuple[Booked, ...]:
@@ -73,6 +102,35 @@ def change(entry: Entry) -> tuple[Fill | None, Fill | None]:
             raise DataError(f"fills.jsonl: {entry.kind} of {entry.replaces}: replaced is missing")
         return entry.replaced, None if entry.kind is EntryKind.BUST else entry.fill
     return None, entry.fill
+
+
+def _covered(known: Iterable[Entry], kind: EntryKind) -> dict[InstrumentId, datetime]:
+    """Return until when lines of a kind took over the venue's word about an instrument."""
+    until: dict[InstrumentId, datetime] = {}
+    for entry in known:
+        fill = entry.fill
+        if entry.kind is kind and fill.origin != LATE:
+            until[fill.instrument] = max(fill.at, until.get(fill.instrument, fill.at))
+    return until
+
+
+def _within(fill: Fill, covered: Mapping[InstrumentId, datetime]) -> bool:
+    return fill.instrument in covered and fill.at <= covered[fill.instrument]
+
+
+def _taken_back(fill: Fill) -> Fill:
+    """Return what makes an execution count nothing: it, the other way round."""
+    return replace(
+        fill,
+        # No periods: the digits after the last one would number a correction.
+        exec_id=f"late:{fill.exec_id.replace('.', '-')}",
+        reference="",
+        venue_order_id="",
+        quantity=-fill.quantity,
+        commission=None if fill.commission is None else -fill.commission,
+        liquidity="",
+        origin=LATE,
+    )
 
 
 def _standing(entries: Iterable[Entry]) -> dict[str, Booked]:

@@ -12,7 +12,7 @@ from rebalancer.model.orders import Fill
 from rebalancer.model.records import Entry, EntryKind, RunRecord, TradeRecord
 
 _SPOT = ".SPOT@BINANCE"
-_HOLDINGS = frozenset({EntryKind.ADOPTION, EntryKind.ADJUSTMENT})
+HOLDINGS = frozenset({EntryKind.ADOPTION, EntryKind.ADJUSTMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def trade_records(entries: Iterable[Entry]) -> tuple[TradeRecord, ...]:
     """
     rows = []
     for each in booked(entries):
-        if each.kind in _HOLDINGS:
+        if each.kind in HOLDINGS:
             continue
         fill = each.fill
         rows.append(
@@ -117,14 +117,15 @@ def average_cost(entries: Sequence[Entry]) -> Mapping[InstrumentId, Holding]:
     for each in booked(entries):
         fill = each.fill
         held = found.get(fill.instrument, Holding())
-        held = _traded(held, fill.quantity, fill.price)
-        if each.kind not in _HOLDINGS:
+        held = traded(held, fill.quantity, fill.price)
+        if each.kind not in HOLDINGS:
             held = _charged(held, fill.commission, fill.commission_currency or fill.currency)
         found[fill.instrument] = held
     return {name: found[name] for name in sorted(found)}
 
 
-def _traded(held: Holding, quantity: Decimal, price: Decimal) -> Holding:
+def traded(held: Holding, quantity: Decimal, price: Decimal) -> Holding:
+    """Return a holding after a trade: what it closes is realised, what it opens costs its price."""
     after = held.quantity + quantity
     if held.quantity * quantity >= 0:  # opens or adds
         cost = held.quantity * held.average_cost + quantity * price

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.model.instrument import InstrumentId
@@ -27,3 +28,17 @@ class CorporateAction:
     instrument: InstrumentId
     reason: str
     evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A break as it is remembered from run to run until it is explained; signed units.
+
+    `first` is the slot of the run that saw these very quantities first, `asked` the one that
+    last asked the venue for executions because of it (None: none could).
+    """
+
+    expected: Decimal
+    found: Decimal
+    first: datetime
+    asked: datetime | None = None

@@ -2,7 +2,8 @@
 
 Decimals travel as strings, times as ISO 8601 in UTC with a `Z`, enums by value, mappings
 with sorted keys (so that the same value has the same bytes). Reading is strict: an unknown
-key, a missing key or a value of the wrong form raises `DataError` naming where it stands.
+key, a missing key or a value of the wrong form raises `DataError` naming where it stands; so
+does a number that is not finite, but in what a venue told (`AccountSnapshot`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import cache, partial
+from math import isfinite
 from typing import Any, TypeVar
 
 from rebalancer.errors import DataError
+from rebalancer.model.account import AccountSnapshot
 
 T = TypeVar("T")
 
@@ -63,7 +66,7 @@ def from_json(kind: type[T], text: str, where: str = "") -> T:
     """Return a `kind` from JSON text; raises `DataError`."""
     try:
         plain = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where or kind.__name__}: not JSON: {error}") from error
     return from_plain(kind, plain, where)
 
@@ -77,25 +80,38 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
 
 
 @cache
-def _reader(kind: Any) -> _Reader:
-    """Return how a type is read; asking `typing` is slow and done once for each type."""
+def _reader(kind: Any, told: bool = False) -> _Reader:
+    """Return how a type is read; asking `typing` is slow and done once for each type.
+
+    `told`: within what a venue told, where a number may be no number.
+    """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Union or origin is types.UnionType:
-        some = tuple(_reader(each) for each in inner if each is not type(None))
+        some = tuple(_reader(each, told) for each in inner if each is not type(None))
         return partial(_read_union, some, type(None) in inner)
     if origin is tuple:
-        return partial(_read_tuple, _reader(inner[0]))
+        return partial(_read_tuple, _reader(inner[0], told))
     if origin is not None and issubclass(origin, Mapping):
-        return partial(_read_mapping, _reader(inner[0]), _reader(inner[1]))
+        return partial(_read_mapping, _reader(inner[0], told), _reader(inner[1], told))
     if isinstance(kind, typing.NewType):
-        return _reader(kind.__supertype__)
+        return _reader(kind.__supertype__, told)
     if kind is Any:
         return lambda plain, _where: plain
     if is_dataclass(kind):
-        return partial(_read_dataclass, typing.cast("type", kind))
+        return partial(_read_dataclass, typing.cast("type", kind), told or kind is AccountSnapshot)
     if issubclass(kind, Enum):
         return partial(_read_enum, kind)
+    if kind is Decimal and told:
+        return _read_told
     return partial(_read_simple, kind)
+
+
+def _read_told(plain: Any, where: str) -> Decimal:
+    """Return a number as a venue told it: NaN and infinities are kept, and judged elsewhere."""
+    try:
+        return Decimal(plain) if isinstance(plain, str) else _read_simple(Decimal, plain, where)
+    except InvalidOperation as error:
+        raise DataError(f"{where}: {plain!r} is not a Decimal") from error
 
 
 def _read_simple(kind: type, plain: Any, where: str) -> Any:
@@ -103,7 +119,7 @@ def _read_simple(kind: type, plain: Any, where: str) -> Any:
         if kind in (str, int, bool) and type(plain) is kind:
             return plain
         if kind is Decimal and isinstance(plain, str):
-            return Decimal(plain)
+            return _finite(Decimal(plain))
         if kind is datetime and isinstance(plain, str):
             return _utc(plain)
         if kind is date and isinstance(plain, str):
@@ -111,8 +127,8 @@ def _read_simple(kind: type, plain: Any, where: str) -> Any:
         if kind is timedelta and isinstance(plain, (int, float)):
             return timedelta(seconds=plain)
         if kind is float and isinstance(plain, (int, float)) and not isinstance(plain, bool):
-            return float(plain)
-    except (ValueError, InvalidOperation) as error:
+            return _finite(float(plain))
+    except (ValueError, InvalidOperation, OverflowError) as error:
         raise DataError(f"{where}: {plain!r} is not a {kind.__name__}") from error
     raise DataError(f"{where}: {plain!r} is not a {kind.__name__}")
 
@@ -124,6 +140,15 @@ def _read_enum(kind: type[Enum], plain: Any, where: str) -> Any:
         raise DataError(f"{where}: {plain!r} is not a {kind.__name__}") from error
 
 
+_Number = TypeVar("_Number", Decimal, float)
+
+
+def _finite(number: _Number) -> _Number:
+    if not isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
 def _utc(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
@@ -132,22 +157,22 @@ def _utc(text: str) -> datetime:
 
 
 @cache
-def _table(kind: type) -> Mapping[str, tuple[_Reader, bool]]:
+def _table(kind: type, told: bool) -> Mapping[str, tuple[_Reader, bool]]:
     """Return how each field of a dataclass is read, and whether it must be there."""
     hints = typing.get_type_hints(kind)
     return {
         field.name: (
-            _reader(hints[field.name]),
+            _reader(hints[field.name], told),
             field.default is MISSING and field.default_factory is MISSING,
         )
         for field in fields(kind)
     }
 
 
-def _read_dataclass(kind: type, plain: Any, where: str) -> Any:
+def _read_dataclass(kind: type, told: bool, plain: Any, where: str) -> Any:
     if not isinstance(plain, dict):
         raise DataError(f"{where}: expected an object for {kind.__name__}")
-    table = _table(kind)
+    table = _table(kind, told)
     unknown = sorted(plain.keys() - table.keys())
     if unknown:
         raise DataError(f"{where}.{unknown[0]}: unknown key")
@@ -157,7 +182,10 @@ def _read_dataclass(kind: type, plain: Any, where: str) -> Any:
             values[name] = reader(plain[name], f"{where}.{name}")
         elif needed:
             raise DataError(f"{where}.{name}: missing")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except (ValueError, ArithmeticError) as error:  # a rule of the class itself
+        raise DataError(f"{where}: {error}") from error
 
 
 def _read_union(readers: tuple[_Reader, ...], nothing: bool, plain: Any, where: str) -> Any:

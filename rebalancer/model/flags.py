@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
+from rebalancer.model.words import plain
+
 
 class Severity(StrEnum):
     """NOTE: a fact. HOLD: nothing is sent for its subject. HALT: nothing is sent at all."""
@@ -62,6 +64,11 @@ class ErrorFlag:
     severity: Severity
     message: str
 
+    def __post_init__(self) -> None:
+        """Take what acts instead of being read out of the words: strangers' are among them."""
+        object.__setattr__(self, "subject", plain(self.subject))
+        object.__setattr__(self, "message", plain(self.message))
+
 
 @dataclass(frozen=True, slots=True)
 class LatchedFlag:
@@ -74,6 +81,13 @@ class LatchedFlag:
     since: datetime
     evidence: str = ""
     """What the clearing rule compares with, in that flag's own form (a reference, a quantity)."""
+    until: datetime | None = None
+    """When it may end by itself; None: at no time, but by what its row of the flag table says."""
+
+    def __post_init__(self) -> None:
+        """Do as `ErrorFlag` does."""
+        object.__setattr__(self, "subject", plain(self.subject))
+        object.__setattr__(self, "message", plain(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,17 @@ class FlagKind:
     meaning: str
     clears: str
     command: str = ""
+
+    @property
+    def ended_by(self) -> str:
+        """Return who may end it: `itself`, `the owner`, or `itself or the owner`."""
+        if not self.command:
+            return "itself"
+        return "the owner" if self.clears == NEVER else "itself or the owner"
+
+
+NEVER = "never by itself"
+"""What a row of the flag table says of a flag that only the owner ends."""
 
 
 def worst(flags: Iterable[ErrorFlag | LatchedFlag]) -> Severity | None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from rebalancer.errors import DataError
 from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.words import plain
 
 
 class Action(StrEnum):
@@ -248,6 +249,10 @@ class WorkingOrder:
     at: datetime
     message: str = ""
 
+    def __post_init__(self) -> None:
+        """Take what acts instead of being read out of the venue's words."""
+        object.__setattr__(self, "message", plain(self.message))
+
     @property
     def remaining(self) -> Decimal:
         """Return the signed quantity that is still open."""
@@ -281,6 +286,9 @@ class Fill:
 LIQUIDATION = "liquidation"
 """The `Fill.origin` of an execution by which the venue itself closed a position."""
 
+LATE = "late"
+"""The `Fill.origin` of a line that takes back an execution which an adjustment had covered."""
+
 VenueEvent = WorkingOrder | Fill
 """What `Venue.wait` brings: an order's new state, or an execution (again with its fee)."""
 
@@ -297,6 +305,10 @@ class MarginPreview:
     equity_with_loan_after: Decimal | None = None
     commission: Decimal | None = None
     message: str = ""
+
+    def __post_init__(self) -> None:
+        """Take what acts instead of being read out of the venue's words."""
+        object.__setattr__(self, "message", plain(self.message))
 
 
 _REFERENCE = re.compile(

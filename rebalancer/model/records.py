@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.breaks import Gap
 from rebalancer.model.flags import ErrorFlag, LatchedFlag, TradingState
 from rebalancer.model.income import Income
 from rebalancer.model.instrument import InstrumentId
@@ -16,7 +17,7 @@ from rebalancer.model.orders import ApprovedOrder, Fill, PlanLine, RefusedOrder,
 from rebalancer.model.signals import Signal
 from rebalancer.model.stops import StopOrder
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of every state file this program writes."""
 
 
@@ -122,6 +123,24 @@ class EquityPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionTally:
+    """What a past session traded: how many orders, what turnover (base currency)."""
+
+    session: date
+    orders: int
+    turnover: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RunTally:
+    """What became of one attempt's orders; `run` is its name, which sorts like its time."""
+
+    run: str
+    orders: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What is remembered from run to run (`breakers.json`).
 
@@ -157,6 +176,31 @@ class Standing:
     due: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
     """Troubles already mailed (flag code and subject) and since when; not mailed again."""
+    began: datetime | None = None
+    """When the books began: an execution before it that is not ours is in what was adopted."""
+    executions_read: datetime | None = None
+    """Until when the venue's executions were read and booked, by the venue's clock."""
+    gaps: Mapping[InstrumentId, Gap] = field(default_factory=dict)
+    """Positions on which books and venue disagree, and since when in just this way."""
+    next_session_reference: Decimal | None = None
+    """What the next session's loss counts from (net of flows since `accepted_at`), when that is
+    not the last accepted value: what it was when this session's loss passed its limit."""
+    sessions: tuple[SessionTally, ...] = ()
+    """The sessions before this one, oldest first."""
+    recent_orders: tuple[RunTally, ...] = ()
+    """The last attempts that sent orders, oldest first."""
+    values: Mapping[str, Decimal] = field(default_factory=dict)
+    """Accepted net liquidation by time (ISO), net of flows up to `accepted_at`."""
+    losses_since: Mapping[InstrumentId, datetime] = field(default_factory=dict)
+    """From when on an instrument's losses count: the owner forgave what was before."""
+    slippage_since: datetime | None = None
+    """From when on executions count for the slippage; None: all do."""
+    wanted_turnover: Mapping[str, Decimal] = field(default_factory=dict)
+    """What the last plans that wanted anything wanted to trade, of net liquidation, by slot."""
+    turnover_allowed: Decimal | None = None
+    """So much a plan may want, in the one session that makes use of it: the owner said so."""
+    turnover_allowed_in: date | None = None
+    """The session that made use of it; it ends with that session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +255,8 @@ class RunRecord:
     """What the venue booked by itself and this run took into the books."""
     stops: tuple[StopOrder, ...] = ()
     """Our stops that wait at the venue after this run."""
+    command: str = ""
+    """What the owner typed instead of a run (`cancel`, `flatten`); '' for a run."""
 
 
 @dataclass(frozen=True, slots=True)

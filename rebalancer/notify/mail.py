@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from rebalancer.errors import RebalancerError
 from rebalancer.model.records import Mail
-from rebalancer.model.secret import Secret
+from rebalancer.model.secret import Secret, masked
 from rebalancer.notify.message import mail_bytes
 from rebalancer.notify.parameters import SmtpSettings
 
@@ -219,4 +219,4 @@ def _words(error: Exception) -> str:
         return "an address, the user name or the password has letters that SMTP cannot carry"
     if isinstance(error, TimeoutError):
         return "the server does not answer"
-    return f"{type(error).__name__}: {error}"
+    return masked(f"{type(error).__name__}: {error}")

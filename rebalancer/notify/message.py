@@ -11,8 +11,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from rebalancer.model.records import Attachment, Mail
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+from rebalancer.model.words import plain
 
 
 def mail_bytes(mail: Mail, sender: str, recipients: Sequence[str], at: datetime) -> bytes:
@@ -23,7 +22,7 @@ def mail_bytes(mail: Mail, sender: str, recipients: Sequence[str], at: datetime)
     recipients, so that a mail that had to be sent again can be told for the same one.
     """
     message = EmailMessage(policy=SMTP)
-    message["Subject"] = _CONTROL.sub(" ", mail.subject)
+    message["Subject"] = plain(mail.subject)
     message["From"] = sender
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(at)
@@ -57,4 +56,5 @@ def message_id(key: str, sender: str, recipients: Sequence[str]) -> str:
 
 def _attach(message: EmailMessage, attachment: Attachment) -> None:
     main, _, sub = attachment.content_type.partition("/")
-    message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.name)
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", attachment.name).lstrip(".")
+    message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=name)

@@ -178,7 +178,7 @@ class Outbox:
                     int(merged["through"]),
                 ),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return _Index()
 
     def _save(self, index: _Index) -> None:
@@ -222,7 +222,7 @@ def _load(number: int, content: bytes) -> Waiting:
     """Return a waiting mail. Raises `DataError` when the file is not one."""
     try:
         plain: Mapping[str, Any] = json.loads(content)
-        if plain["schema"] != SCHEMA:
+        if not 1 <= plain["schema"] <= SCHEMA:  # mails are as they were in version 1
             raise DataError(f"{number:06d}.json: schema {plain['schema']}, not {SCHEMA}")
         mail = Mail(
             key=plain["key"],
@@ -234,7 +234,7 @@ def _load(number: int, content: bytes) -> Waiting:
             name=plain["name"],
         )
         return Waiting(number, datetime.fromisoformat(plain["since"]), mail)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{number:06d}.json: not a mail: {error}") from error
 
 

@@ -48,7 +48,7 @@ def alert_mails(record: RunRecord, standing: Standing) -> AlertDecision:
 
     New is a trouble from HOLD upwards, or a failure, whose code and subject are not in
     `standing.alerts`. A trouble has ended when a run that could have seen it did not; a
-    failed run proves nothing, a halted one nothing about gates.
+    failed run and a command prove nothing, a halted run nothing about gates.
     """
     troubles = _troubles(record, standing)
     fresh = [flag for key, flag in troubles.items() if key not in standing.alerts]
@@ -93,7 +93,7 @@ def _proved_over(record: RunRecord, key: str) -> bool:
     code, _, subject = key.partition(" ")
     if _momentary(key):
         return True
-    if record.outcome is Outcome.FAILED:
+    if record.command or record.outcome is Outcome.FAILED:  # a command does not look at all of it
         return False
     if code not in GATED:
         return True

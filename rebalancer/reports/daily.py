@@ -61,17 +61,20 @@ def daily_mails(
     sessions: SessionTable,
     standing: Standing,
     kinds: Sequence[str] = KINDS,
+    *,
+    pictures: bool = True,
 ) -> tuple[Mail, ...]:
     """Return the mails that are owed at `record.now`, often none.
 
     `earlier` are the records of the sessions concerned (those of other sessions are left
     aside, `record` itself may be among them); `equity` is the whole history. Each mail's
-    key ends in its session date, to be remembered in `Standing.due`.
+    key ends in its session date, to be remembered in `Standing.due`. `pictures` False: words and
+    tables only.
     """
     mails = []
     for owed in owed_mails(sessions, standing, record.now, kinds):
         story = _story(owed, record, earlier, equity)
-        mails.append(_mail(story, sessions, standing))
+        mails.append(_mail(story, sessions, standing, pictures=pictures))
     return tuple(mails)
 
 
@@ -94,12 +97,12 @@ def _story(
     )
 
 
-def _mail(story: _Story, sessions: SessionTable, standing: Standing) -> Mail:
+def _mail(story: _Story, sessions: SessionTable, standing: Standing, *, pictures: bool) -> Mail:
     owed, record = story.owed, story.record
     document = _document(story, sessions, standing)
     base = base_currency(record)
     images: tuple[Attachment, ...] = ()
-    if story.equity:
+    if story.equity and pictures:
         picture = Attachment(EQUITY, equity_png(story.equity, base), "image/png")
         images = (picture,)
         document = with_pictures(document, (Picture(EQUITY, "Net liquidation and drawdown"),))

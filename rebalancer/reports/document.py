@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rebalancer.model.words import plain
+
 WIDTH = 78
 """Columns of the plain text."""
 
@@ -105,7 +107,7 @@ def document_text(document: Document) -> str:
         lines.append("")
     for line in document.footer:
         lines += textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+    return "\n".join(plain(line).rstrip() for line in lines).rstrip() + "\n"
 
 
 def table_lines(table: Table) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step
+from rebalancer.reports.numbers import when
 
 STEP_NAMES: dict[int, str] = {
     Step.START: "before the first step",
@@ -101,8 +102,23 @@ def what_clears(code: str) -> str:
     return f"{by_itself} By hand: look into it, then `{kind.command}`."
 
 
+def stands(flag: LatchedFlag) -> str:
+    """Return since when a latched flag stands, until when at least, and who may end it."""
+    kind = FLAG_TABLE.get(flag.code)
+    until = "" if flag.until is None else f", until {when(flag.until)} at least"
+    who = "" if kind is None else f"; ended by {kind.ended_by}"
+    return f"since {when(flag.since)}{until}{who}"
+
+
+def _reduces_only(flag: ErrorFlag | LatchedFlag) -> bool:
+    """Return whether a flag is a breaker that makes the whole run one that only reduces."""
+    kind = FLAG_TABLE.get(flag.code)
+    latched = kind is not None and kind.latched
+    return latched and flag.subject == RUN and flag.severity is Severity.HOLD
+
+
 def _where(flag: ErrorFlag | LatchedFlag) -> str:
-    place = STEP_NAMES[flag.step] if isinstance(flag, ErrorFlag) else "since an earlier run"
+    place = STEP_NAMES[flag.step] if isinstance(flag, ErrorFlag) else "latched by an earlier run"
     kind, _, name = flag.subject.partition(":")
     if flag.subject == RUN:
         return f"the whole run, {place}"
@@ -123,8 +139,10 @@ def _not_done(flag: ErrorFlag | LatchedFlag, *, sent: bool) -> str:
     kind, _, name = flag.subject.partition(":")
     if flag.code == "unexplained-cash-large":
         return "No buy was sent in this run."
-    if flag.code == "leverage-unreachable":
+    if flag.code == "leverage-unreachable" or _reduces_only(flag):
         return "Only orders that reduce a position were allowed."
+    if flag.code == "symbol-loss":
+        return f"Only orders that reduce {flag.subject} were allowed."
     if kind == "sleeve" and name:
         return f"Sleeve {name} keeps its last accepted holdings; no new target was taken from it."
     if flag.code == "order-refused":

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from rebalancer.model.records import EquityPoint, RunRecord
+from rebalancer.model.words import plain
 from rebalancer.reports.blocks import base_currency
 from rebalancer.reports.document import Document, Picture, Section
 from rebalancer.reports.plots import equity_png, weights_png
@@ -80,6 +81,7 @@ def _template() -> Template:
         loader=PackageLoader("rebalancer.reports", "."),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: plain(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -22,7 +22,7 @@ from rebalancer.reports.blocks import (
     positions_section,
 )
 from rebalancer.reports.document import Document, Facts, Paragraph, Section, Tone, document_text
-from rebalancer.reports.explain import explain
+from rebalancer.reports.explain import explain, stands
 from rebalancer.reports.numbers import count, money, percent, price, quantity, span, when
 from rebalancer.reports.owed import KINDS, owed_mails
 from rebalancer.reports.protection import stops_section
@@ -151,6 +151,8 @@ def _flag_data(flag: ErrorFlag | LatchedFlag) -> dict[str, Any]:
         "message": flag.message,
         "latched": latched,
         "since": to_plain(flag.since) if isinstance(flag, LatchedFlag) else None,
+        "until": to_plain(flag.until) if isinstance(flag, LatchedFlag) else None,
+        "ended_by": FLAG_TABLE[flag.code].ended_by if latched else None,
         "clears": told.to_do,
     }
 
@@ -195,6 +197,12 @@ def _breakers(status: Status) -> tuple[Paragraph | Facts, ...]:
         ("Failed runs in a row", f"{standing.failed_runs}"),
     ]
     blocks.append(Facts(tuple(pairs)))
+    if standing.latched:
+        lines = [
+            f"{flag.code}{f' of {flag.subject}' if flag.subject else ''}: {stands(flag)}"
+            for flag in standing.latched
+        ]
+        blocks.append(Paragraph("Latched:\n" + "\n".join(lines), Tone.BAD))
     return tuple(blocks)
 
 

@@ -11,6 +11,7 @@ from io import StringIO
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Fill
 from rebalancer.model.records import Attachment, RunRecord
+from rebalancer.model.words import cell
 from rebalancer.reports.rows import OrderRow
 
 TRADES = (
@@ -22,8 +23,6 @@ ORDERS = (
     "current_weight", "target_weight", "reason", "fate", "why", "filled", "average_price",
     "cost_bps", "reference",
 )  # fmt: skip
-
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
 def trades_csv(fills: Sequence[Fill], decisions: Mapping[str, Decimal]) -> Attachment:
@@ -85,5 +84,4 @@ def _cell(value: object) -> str:
         return f"{value:f}"
     if isinstance(value, (int, float)):
         return repr(value)
-    text = str(value)
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
+    return cell(str(value))

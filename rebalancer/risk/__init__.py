@@ -7,12 +7,16 @@
 
 from rebalancer.risk.account import check_account
 from rebalancer.risk.breakers import (
+    BREAKERS,
+    Breaker,
     StandingVerdict,
     as_run_flag,
     evaluate_breakers,
+    evaluate_plan,
     latch_key,
     trading_state,
 )
+from rebalancer.risk.breakers.conduct import RECENT_RUNS
 from rebalancer.risk.clearing import ALL, ClearingRule, clear, clearing_rules
 from rebalancer.risk.gates import GATES, apply_gates
 from rebalancer.risk.heir import heir_of, too_small
@@ -25,22 +29,27 @@ from rebalancer.risk.ladder import (
     stop_groups,
     unprotected,
 )
+from rebalancer.risk.largest import largest_order
 from rebalancer.risk.margin import check_margin, critical
-from rebalancer.risk.parameters import Limits, ProtectParameters
+from rebalancer.risk.parameters import Limits, Override, ProtectParameters
 from rebalancer.risk.release import Funding, Release, SentOrder, funding_of, release
 from rebalancer.risk.terms import Gate, GateInput, Verdicts
 from rebalancer.risk.windows import RestartWindow, parse_restart_window
 
 __all__ = [
     "ALL",
+    "BREAKERS",
     "GATES",
     "JOINT_GATES",
+    "RECENT_RUNS",
+    "Breaker",
     "ClearingRule",
     "Funding",
     "Gate",
     "GateInput",
     "Ladder",
     "Limits",
+    "Override",
     "ProtectParameters",
     "Release",
     "RestartWindow",
@@ -57,9 +66,11 @@ __all__ = [
     "clearing_rules",
     "critical",
     "evaluate_breakers",
+    "evaluate_plan",
     "funding_of",
     "heir_of",
     "ladder",
+    "largest_order",
     "latch_key",
     "parse_restart_window",
     "release",

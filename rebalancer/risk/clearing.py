@@ -13,7 +13,7 @@ from rebalancer.model.flags import LatchedFlag, Severity
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.records import Standing
 from rebalancer.risk.breakers import trading_state
-from rebalancer.risk.words import money
+from rebalancer.risk.words import money, percent
 
 ALL = "all"
 """Clears everything that `rebalancer resume` may clear."""
@@ -23,7 +23,11 @@ _RESUME = "rebalancer resume"
 
 @dataclass(frozen=True, slots=True)
 class ClearingRule:
-    """One latched flag for `status`: what it is, what ends it, what clearing it does."""
+    """One latched flag for `status`: what it is, what ends it, what clearing it does.
+
+    `until` is when it may end by itself, None where only `by_itself` says it; `ended_by` who
+    may end it: itself, the owner, or both.
+    """
 
     code: str
     subject: str
@@ -33,9 +37,35 @@ class ClearingRule:
     by_itself: str
     command: str
     effect: str
+    until: datetime | None = None
+    ended_by: str = ""
 
 
-Effect = Callable[[Standing, LatchedFlag, AccountSnapshot | None], tuple[Standing, str]]
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The owner's word on one latched flag: the account as it is now (None: unknown), when."""
+
+    flag: LatchedFlag
+    account: AccountSnapshot | None
+    now: datetime
+
+    @property
+    def sound(self) -> Decimal | None:
+        """Return net liquidation now, None when it is not a positive number."""
+        value = None if self.account is None else self.account.net_liquidation
+        return value if value is not None and value.is_finite() and value > 0 else None
+
+    @property
+    def value(self) -> Decimal:
+        """Return net liquidation now, else what the breaker saw."""
+        return self.sound or Decimal(self.flag.evidence.rpartition("|")[2])
+
+    def shown(self, value: Decimal) -> str:
+        """Return an amount for a person."""
+        return money(value, self.account.rates.base if self.account else "").strip()
+
+
+Effect = Callable[[Standing, Word], tuple[Standing, str]]
 
 
 def clear(
@@ -67,7 +97,7 @@ def clear(
             left.append(flag)
             words.append(f"{flag.code}{where} stays: use `{FLAG_TABLE[flag.code].command}`")
         else:
-            standing, effect = EFFECTS[flag.code][1](standing, flag, account)
+            standing, effect = EFFECTS[flag.code][1](standing, Word(flag, account, now))
             words.append(f"{flag.code}{where} lifted by {by} at {now:%Y-%m-%d %H:%M} UTC: {effect}")
     for name in wanted:
         if name not in hit:
@@ -93,52 +123,42 @@ def clearing_rules(standing: Standing) -> tuple[ClearingRule, ...]:
                 kind.clears,
                 kind.command,
                 effect,
+                flag.until,
+                kind.ended_by,
             )
         )
     return tuple(rows)
 
 
-def _clear_jump(
-    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
-) -> tuple[Standing, str]:
-    value = _value(flag, account)
-    return replace(
-        standing, accepted_net_liquidation=value
-    ), f"{_shown(value, account)} is accepted"
+def _clear_jump(standing: Standing, word: Word) -> tuple[Standing, str]:
+    found = replace(standing, accepted_net_liquidation=word.value)
+    return found, f"{word.shown(word.value)} is accepted"
 
 
-def _clear_day(
-    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
-) -> tuple[Standing, str]:
-    value = _sound(account)
-    return (
-        replace(standing, session_start_net_liquidation=value),
-        f"the session's loss counts from {_shown(value, account)} on",
-    )
+def _clear_day(standing: Standing, word: Word) -> tuple[Standing, str]:
+    if word.sound is None and "|" not in word.flag.evidence:
+        # An earlier version did not note what it saw.
+        return replace(standing, session_start_net_liquidation=None), (
+            "the session's loss counts from the next run's value on"
+        )
+    value = word.value
+    found = replace(standing, session_start_net_liquidation=value, next_session_reference=value)
+    return found, f"the session's loss counts from {word.shown(value)} on"
 
 
-def _clear_drawdown(
-    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
-) -> tuple[Standing, str]:
-    value = _value(flag, account)
-    return (
-        replace(standing, high_water_mark=value),
-        f"the high-water mark is {_shown(value, account)} now",
-    )
+def _clear_drawdown(standing: Standing, word: Word) -> tuple[Standing, str]:
+    found = replace(standing, high_water_mark=word.value)
+    return found, f"the high-water mark is {word.shown(word.value)} now"
 
 
-def _clear_break(
-    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
-) -> tuple[Standing, str]:
+def _clear_break(standing: Standing, word: Word) -> tuple[Standing, str]:
     return standing, "it comes back with the next run unless the books agree by then"
 
 
-def _clear_corporate(
-    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
-) -> tuple[Standing, str]:
-    name = InstrumentId(flag.subject)
-    contract = flag.evidence.partition(">")[2]
-    for position in account.positions if account else ():
+def _clear_corporate(standing: Standing, word: Word) -> tuple[Standing, str]:
+    name = InstrumentId(word.flag.subject)
+    contract = word.flag.evidence.partition(">")[2]
+    for position in word.account.positions if word.account else ():
         if position.instrument == name and position.contract:
             contract = position.contract
     if not contract:
@@ -147,22 +167,65 @@ def _clear_corporate(
     return replace(standing, contracts=contracts), f"contract {contract} is accepted"
 
 
-def _clear_liquidated(
-    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
-) -> tuple[Standing, str]:
+def _clear_liquidated(standing: Standing, word: Word) -> tuple[Standing, str]:
     return standing, "trading goes on; the venue may do it again while margin is short"
 
 
-def _clear_unprotected(
-    standing: Standing, flag: LatchedFlag, account: AccountSnapshot | None
-) -> tuple[Standing, str]:
+def _clear_unprotected(standing: Standing, word: Word) -> tuple[Standing, str]:
     return standing, "the signals decide on it again, and the next run looks at its stops"
 
 
+def _clear_symbol(standing: Standing, word: Word) -> tuple[Standing, str]:
+    name = InstrumentId(word.flag.subject)
+    since = {**standing.losses_since, name: word.now}
+    return replace(standing, losses_since=since), "its losses count from now on"
+
+
+def _clear_book(standing: Standing, word: Word) -> tuple[Standing, str]:
+    return replace(standing, values={}), "the book's losses count from the next run on"
+
+
+def _clear_rejects(standing: Standing, word: Word) -> tuple[Standing, str]:
+    return replace(standing, recent_orders=()), "refusals are counted anew"
+
+
+def _clear_slippage(standing: Standing, word: Word) -> tuple[Standing, str]:
+    return replace(standing, slippage_since=word.now), "executions count from now on"
+
+
+def _clear_state(standing: Standing, word: Word) -> tuple[Standing, str]:
+    return standing, "it comes back with the next run unless it is over by then"
+
+
+def _clear_failures(standing: Standing, word: Word) -> tuple[Standing, str]:
+    return replace(standing, failed_runs=0), "failed runs are counted anew"
+
+
+ALLOWANCE = Decimal("1.25")
+"""A plan that the owner let through may be so much larger when it is made again."""
+
+
+def _clear_turnover(standing: Standing, word: Word) -> tuple[Standing, str]:
+    allowed = Decimal(word.flag.evidence) * ALLOWANCE
+    found = replace(standing, turnover_allowed=allowed, turnover_allowed_in=None)
+    return found, f"plans of up to {percent(allowed)} of net liquidation pass, for one session"
+
+
+_BACK = "lifts it until the next run looks"
 EFFECTS: Mapping[str, tuple[str, Effect]] = {
     "net-liquidation-jump": ("accepts the net liquidation of now", _clear_jump),
     "daily-loss": ("the session's loss counts from now on", _clear_day),
     "drawdown": ("sets the high-water mark to the net liquidation of now", _clear_drawdown),
+    "symbol-loss": ("its losses count from now on", _clear_symbol),
+    "book-loss": ("the book's losses count from now on", _clear_book),
+    "reject-rate": ("counts refusals anew", _clear_rejects),
+    "slippage": ("executions count from now on", _clear_slippage),
+    "leverage-high": (_BACK, _clear_state),
+    "margin-thin": (_BACK, _clear_state),
+    "data-poor": (_BACK, _clear_state),
+    "data-missing": (_BACK, _clear_state),
+    "failed-runs": ("counts failed runs anew", _clear_failures),
+    "turnover-odd": ("lets such a plan pass, for one session", _clear_turnover),
     "reconciliation-break": ("lifts it until the next comparison", _clear_break),
     "many-breaks": ("lifts it until the next comparison", _clear_break),
     "protection-missing": ("lets signals decide on it again", _clear_unprotected),
@@ -170,19 +233,3 @@ EFFECTS: Mapping[str, tuple[str, Effect]] = {
     "corporate-action": ("accepts contract and price as they are now", _clear_corporate),
 }
 """Flag code -> what clearing it means, and the function that does it."""
-
-
-def _sound(account: AccountSnapshot | None) -> Decimal | None:
-    if account is None or not account.net_liquidation.is_finite() or account.net_liquidation <= 0:
-        return None
-    return account.net_liquidation
-
-
-def _value(flag: LatchedFlag, account: AccountSnapshot | None) -> Decimal:
-    return _sound(account) or Decimal(flag.evidence)
-
-
-def _shown(value: Decimal | None, account: AccountSnapshot | None) -> str:
-    if value is None:
-        return "the next run's value"
-    return money(value, account.rates.base if account else "").strip()

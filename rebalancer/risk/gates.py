@@ -19,34 +19,48 @@ from rebalancer.risk.joint import WHOLE, Claim, claim_of, over_limits
 from rebalancer.risk.means import means_of
 from rebalancer.risk.terms import Candidate, Gate, GateInput, Verdicts, submit_flag
 
+_QUOTE_AGE = ("quote_max_age_seconds", "allow_delayed_quotes", "max_clock_skew_seconds")
+_WINDOW = ("order_window_after_open_minutes", "order_window_before_close_minutes")
+
 GATES: tuple[Gate, ...] = (
     Gate("halt", run.no_halt, raises=""),
     Gate("net-liquidation", run.sound_net_liquidation),
-    Gate("session", run.session_open, raises="session-closed"),
-    Gate("restart", run.no_restart, raises="session-closed"),
-    Gate("funding", venue_gates.no_funding_now, raises="funding-window"),
+    Gate("session", run.session_open, raises="session-closed", limits=_WINDOW),
+    Gate("restart", run.no_restart, raises="session-closed", limits=("restart_window",)),
+    Gate(
+        "funding",
+        venue_gates.no_funding_now,
+        raises="funding-window",
+        limits=("funding_window_seconds",),
+    ),
+    Gate("override", run.owner_allows, raises="override"),
     Gate("hold", run.not_held, raises=""),
     Gate("reducing", run.only_reductions, raises=""),
     Gate("form", order.well_formed),
     Gate("leaving", order.not_leaving),
     Gate("venue-hours", run.venue_agrees, raises="calendar-disagrees"),
     Gate("quote", data.quote_there),
-    Gate("freshness", data.quote_fresh),
-    Gate("spread", data.spread_narrow),
-    Gate("collar", data.near_last_close),
+    Gate("freshness", data.quote_fresh, limits=_QUOTE_AGE),
+    Gate("spread", data.spread_narrow, limits=("max_spread_bps",)),
+    Gate("collar", data.near_last_close, limits=("price_collar",)),
     Gate("grid", order.on_grid),
     Gate("venue-band", venue.inside_venue_band),
     Gate("venue-position", venue.below_venue_position),
     Gate("venue-notional", venue.below_venue_notional),
     Gate("venue-orders", venue_gates.room_for_an_order),
-    Gate("fraction", order.whole_shares),
-    Gate("short", order.no_short),
-    Gate("size", order.small_enough),
-    Gate("participation", order.small_part_of_volume),
-    Gate("day-trade", order.no_day_trade),
+    Gate("fraction", order.whole_shares, limits=("allow_fractions",)),
+    Gate("short", order.no_short, limits=("allow_short",)),
+    Gate("size", order.small_enough, limits=("max_order_notional", "max_order_weight")),
+    Gate(
+        "participation",
+        order.small_part_of_volume,
+        limits=("max_participation", "allow_unknown_volume"),
+    ),
+    Gate("day-trade", order.no_day_trade, limits=("pattern_day_trader_equity",)),
 )
 """Asked in this order; the first no is the reason. None of them exempts reductions, but for
-`reducing`, `leaving` and `short`, which are about nothing else. The shared limits
+`reducing`, `override`, `leaving` and `short`, which are about nothing else, and a `hold` that says
+so itself. The shared limits
 (`JOINT_GATES`) follow; of those reductions pass all but the number of orders."""
 
 _CLOSED = frozenset({"session-closed", "funding-window"})
@@ -129,7 +143,11 @@ def _refuse_together(
     if not value.is_finite() or value <= 0:
         return  # every order is refused already
     means = means_of(given)
-    held = {InstrumentId(f.subject) for f in given.flags if f.severity is Severity.HOLD}
+    held = {
+        InstrumentId(flag.subject)
+        for flag in given.flags
+        if flag.severity is Severity.HOLD and flag.code not in run.LETS_REDUCE
+    }
     while True:
         standing = {each.place: WHOLE for each in found if each.place not in refused}
         for place, (gate, reason) in over_limits(claims, means, standing).items():

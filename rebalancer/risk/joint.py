@@ -18,6 +18,7 @@ from rebalancer.model.fees import FeeSchedule
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.risk.candidates import unit
 from rebalancer.risk.means import Means
+from rebalancer.risk.parameters import Override
 from rebalancer.risk.terms import Candidate, GateInput
 from rebalancer.risk.words import money, percent, times
 
@@ -123,14 +124,19 @@ def begin(means: Means, claims: Sequence[Claim], shares: Mapping[int, Share]) ->
 
 @dataclass(frozen=True, slots=True)
 class JointGate:
-    """One row of the table of joint limits; `exempts`: reductions pass whatever they use."""
+    """One row of the table of joint limits; `exempts`: reductions pass whatever they use.
+
+    `limits` are its keys of `[risk]`.
+    """
 
     name: str
     check: Callable[[Claim, Totals], str | None]
     exempts: bool = True
+    limits: tuple[str, ...] = ()
 
 
 def _orders(claim: Claim, totals: Totals) -> str | None:
+    """Refuse one order too many: of this run, of this session, of the last sessions."""
     limits, before = totals.means.limits, totals.means.orders_in_session
     if totals.orders > limits.max_orders_per_run:
         return f"it is order {totals.orders} of this run; the limit is {limits.max_orders_per_run}"
@@ -139,44 +145,67 @@ def _orders(claim: Claim, totals: Totals) -> str | None:
             f"it is order {totals.orders + before} of this session; "
             f"the limit is {limits.max_orders_per_session}"
         )
+    of_days = totals.orders + before + totals.means.orders_before
+    if of_days > limits.orders_of_days:
+        return (
+            f"it is order {of_days} of {limits.limit_days} sessions; "
+            f"the limit is {limits.orders_of_days}"
+        )
     return None
 
 
 def _turnover(claim: Claim, totals: Totals) -> str | None:
-    means = totals.means
-    share = (totals.turnover + means.turnover_in_session) / means.net_liquidation
-    if share <= means.limits.max_turnover_per_session:
-        return None
-    return (
-        f"with it the session would trade {percent(share)} of net liquidation; "
-        f"the limit is {percent(means.limits.max_turnover_per_session)}"
-    )
+    """Refuse what would trade too much in this session, or in the last sessions."""
+    means, limits = totals.means, totals.means.limits
+    traded = totals.turnover + means.turnover_in_session
+    share = traded / means.net_liquidation
+    if share > limits.max_turnover_per_session:
+        return (
+            f"with it the session would trade {percent(share)} of net liquidation; "
+            f"the limit is {percent(limits.max_turnover_per_session)}"
+        )
+    of_days = (traded + means.turnover_before) / means.net_liquidation
+    if of_days > limits.turnover_of_days:
+        return (
+            f"with it {limits.limit_days} sessions would trade {percent(of_days)} of net "
+            f"liquidation; the limit is {percent(limits.turnover_of_days)}"
+        )
+    return None
 
 
 def _others_known(claim: Claim, totals: Totals) -> str | None:
+    """Refuse to open anything while the value of a holding or of an order of others is unknown."""
     return totals.means.blind or None
 
 
 def _concentration(claim: Claim, totals: Totals) -> str | None:
+    """Refuse to open or add to a position that would be too large."""
     means = totals.means
     size = totals.position.get(claim.instrument, Decimal(0))
     size += means.others_position.get(claim.instrument, Decimal(0))
-    largest = means.limits.max_position_notional
+    own = means.overrides.get(claim.instrument, Override())
+    largest = _least(means.limits.max_position_notional, own.max_notional)
     if largest is not None and size > largest:
         return (
             f"position of {money(size, means.base)} after it; the limit is "
             f"{money(largest, means.base)}"
         )
     weight = size / means.net_liquidation
-    if weight > means.limits.max_position_weight:
+    heaviest = min(means.limits.max_position_weight, own.max_weight or weight)
+    if weight > heaviest:
         return (
             f"position of {money(size, means.base)} after it is {percent(weight)} of net "
-            f"liquidation; the limit is {percent(means.limits.max_position_weight)}"
+            f"liquidation; the limit is {percent(heaviest)}"
         )
     return None
 
 
+def _least(*bounds: Decimal | None) -> Decimal | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
 def _gross(claim: Claim, totals: Totals) -> str | None:
+    """Refuse what would take all positions together, without signs, too far."""
     means = totals.means
     leverage = totals.gross / means.net_liquidation
     if leverage <= means.limits.max_gross_leverage:
@@ -188,6 +217,7 @@ def _gross(claim: Claim, totals: Totals) -> str | None:
 
 
 def _net(claim: Claim, totals: Totals) -> str | None:
+    """Refuse what would take all positions together, with signs, too far to its side."""
     means = totals.means
     side = totals.long if claim.delta > 0 else -totals.short
     leverage = side / means.net_liquidation
@@ -201,6 +231,7 @@ def _net(claim: Claim, totals: Totals) -> str | None:
 
 
 def _cash(claim: Claim, totals: Totals) -> str | None:
+    """Refuse what would need more cash than there is, fees and reserve taken off."""
     if claim.delta < 0 and not claim.cost:
         return None
     means, currency = totals.means, claim.currency
@@ -226,6 +257,7 @@ def _cash(claim: Claim, totals: Totals) -> str | None:
 
 
 def _margin(claim: Claim, totals: Totals) -> str | None:
+    """Refuse what would leave too little above the margin, by our own estimate."""
     means = totals.means
     if means.excess_liquidity is None:
         return None
@@ -241,14 +273,30 @@ def _margin(claim: Claim, totals: Totals) -> str | None:
 
 
 JOINT_GATES: tuple[JointGate, ...] = (
-    JointGate("orders", _orders, exempts=False),
+    JointGate(
+        "orders",
+        _orders,
+        exempts=False,
+        limits=(
+            "max_orders_per_run",
+            "max_orders_per_session",
+            "max_orders_per_days",
+            "limit_days",
+        ),
+    ),
     JointGate("others", _others_known),
-    JointGate("turnover", _turnover),
-    JointGate("concentration", _concentration),
-    JointGate("gross", _gross),
-    JointGate("net", _net),
+    JointGate(
+        "turnover",
+        _turnover,
+        limits=("max_turnover_per_session", "max_turnover_per_days", "limit_days"),
+    ),
+    JointGate(
+        "concentration", _concentration, limits=("max_position_weight", "max_position_notional")
+    ),
+    JointGate("gross", _gross, limits=("max_gross_leverage",)),
+    JointGate("net", _net, limits=("max_net_leverage",)),
     JointGate("cash", _cash),
-    JointGate("margin", _margin),
+    JointGate("margin", _margin, limits=("margin_cushion", "margin_rate")),
 )
 """The shared limits, in the order in which they are asked. Reductions pass all but the first."""
 

@@ -11,7 +11,7 @@ from rebalancer.model.instrument import InstrumentId, Kind
 from rebalancer.model.market import Quote
 from rebalancer.model.orders import WorkingOrder
 from rebalancer.risk.candidates import unit, worst_of_others
-from rebalancer.risk.parameters import Limits
+from rebalancer.risk.parameters import Limits, Override
 from rebalancer.risk.terms import GateInput
 
 _MARGINED = frozenset({Kind.FUTURE, Kind.PERPETUAL})
@@ -46,6 +46,9 @@ class Means:
     others_sold: Decimal = Decimal(0)
     others_position: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     blind: str = ""
+    orders_before: int = 0
+    turnover_before: Decimal = Decimal(0)
+    overrides: Mapping[InstrumentId, Override] = field(default_factory=dict)
 
     def floor(self, currency: str) -> Decimal:
         """Return the least cash that must be left in a currency (negative: may be borrowed)."""
@@ -120,6 +123,9 @@ def means_of(given: GateInput) -> Means:
         others_sold=others.sold,
         others_position=others.position,
         blind="; ".join((*blind, *others.unknown)),
+        orders_before=given.orders_before,
+        turnover_before=given.turnover_before,
+        overrides=given.overrides,
     )
 
 

@@ -11,6 +11,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from rebalancer.errors import DataError
 from rebalancer.risk.windows import parse_restart_window
 
+DAYS = Decimal("2.5")
+"""What several sessions may do where nothing is said: so many times what one may."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -22,7 +25,10 @@ class Limits:
     gate refuses unless `allow_unknown_volume`. `price_collar` bounds |limit / last close - 1|.
     `quote_max_age_seconds` bounds a quote's age. Turnover is traded notional of a session
     over net liquidation. Breakers: `daily_loss` and `drawdown` as fractions (0.1 = 10 %),
-    `net_liquidation_jump` between two runs, `breaks_to_halt` many broken books HALT.
+    `net_liquidation_jump` between two runs, `breaks_to_halt` many broken books HALT. A loss
+    counts in a window of hours: realised for one instrument (`symbol_loss_*`), of net
+    liquidation against its highest for the whole book. `*_per_days` hold over the last
+    `limit_days` sessions, this one included.
     """
 
     max_order_notional: Annotated[Decimal, Gt(0)] | None = None
@@ -34,6 +40,10 @@ class Limits:
     max_orders_per_run: Annotated[int, Ge(1)] = 100
     max_orders_per_session: Annotated[int, Ge(1)] = 300
     max_turnover_per_session: Annotated[Decimal, Gt(0)] = Decimal("2.0")
+    limit_days: Annotated[int, Ge(1), Le(30)] = 5
+    max_orders_per_days: Annotated[int, Ge(1)] | None = None
+    max_turnover_per_days: Annotated[Decimal, Gt(0)] | None = None
+    """Not set, both are `DAYS` times what one session may."""
     max_participation: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.01")
     allow_unknown_volume: bool = False
     allow_short: bool = False
@@ -56,12 +66,43 @@ class Limits:
     net_liquidation_jump: Annotated[Decimal, Gt(0), Le(10)] = Decimal("0.15")
     daily_loss: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.05")
     drawdown: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.25")
+    symbol_loss_short: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.01")
+    symbol_loss_short_hours: Annotated[float, Gt(0), Le(168)] = 4.0
+    symbol_loss_long: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.03")
+    symbol_loss_long_hours: Annotated[float, Gt(0), Le(168)] = 24.0
+    book_loss: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.06")
+    book_loss_hours: Annotated[float, Gt(0), Le(168)] = 24.0
+    max_reject_rate: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.5")
+    max_slippage_bps: Annotated[Decimal, Gt(0)] = Decimal(100)
+    slippage_hours: Annotated[float, Gt(0), Le(720)] = 120.0
+    margin_floor: Annotated[Decimal, Ge(0), Le(1)] = Decimal("0.05")
+    """Below this part of net liquidation above maintenance margin only reductions are sent (never
+    above `margin_cushion`, which orders must leave)."""
+    bad_data_to_reduce: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.25")
+    bad_data_to_halt: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.5")
+    turnover_floor: Annotated[Decimal, Gt(0)] = Decimal("0.5")
+    turnover_factor: Annotated[Decimal, Ge(1)] = Decimal(10)
+    turnover_history: Annotated[int, Ge(1), Le(50)] = 20
+    failed_runs_to_reduce: Annotated[int, Ge(1)] = 5
     breaks_to_halt: Annotated[int, Ge(1)] = 3
     unexplained_cash: Annotated[Decimal, Ge(0)] = Decimal("0.01")
+    heal_weight: Annotated[Decimal, Ge(0), Le(1)] = Decimal("0.01")
+    """Positions that nothing explains are booked as the venue has them up to this fraction of net
+    liquidation in one run; 0: never without the owner."""
     margin_rate: Annotated[Decimal, Gt(0), Le(1)] = Decimal("0.5")
     """Margin that our own estimate takes for one unit of gross exposure (0.5: Regulation T)."""
     account_max_age_seconds: Annotated[float, Gt(0)] = 300.0
     """An account snapshot older than this proves nothing."""
+
+    @property
+    def orders_of_days(self) -> int:
+        """Return how many orders `limit_days` sessions may send."""
+        return self.max_orders_per_days or int(DAYS * self.max_orders_per_session)
+
+    @property
+    def turnover_of_days(self) -> Decimal:
+        """Return what `limit_days` sessions may trade, of net liquidation."""
+        return self.max_turnover_per_days or DAYS * self.max_turnover_per_session
 
     def __post_init__(self) -> None:
         """Refuse a restart window that cannot be read."""
@@ -69,6 +110,22 @@ class Limits:
             parse_restart_window(self.restart_window)
         except DataError as error:
             raise ValueError(f"restart_window: {error}") from error
+
+
+@dataclass(frozen=True)
+class Override:
+    """What the owner wants of one instrument, whatever signals say.
+
+    `no_trading`: no order at all, reductions too. `reduce_only`: only orders that reduce.
+    `scale` multiplies every target in it (0 = out of it). `max_weight` (of net liquidation)
+    and `max_notional` (base currency) bound its position, besides the limits for all.
+    """
+
+    no_trading: bool = False
+    reduce_only: bool = False
+    scale: Annotated[Decimal, Ge(0), Le(10)] = Decimal(1)
+    max_weight: Annotated[Decimal, Gt(0), Le(10)] | None = None
+    max_notional: Annotated[Decimal, Gt(0)] | None = None
 
 
 @dataclass(frozen=True)

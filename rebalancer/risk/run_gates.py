@@ -54,11 +54,27 @@ def no_restart(candidate: Candidate, given: GateInput) -> str | None:
 _LETS_OUT = frozenset({"history-stale", "history-gap", "history-disagrees", "protection-missing"})
 """HOLDs that the way out of what is given up does not need to wait for."""
 
+LETS_REDUCE = frozenset({"symbol-loss"})
+"""HOLDs on an instrument that let it be reduced."""
+
+
+def owner_allows(candidate: Candidate, given: GateInput) -> str | None:
+    """Refuse what the configuration forbids in one instrument."""
+    override = given.overrides.get(candidate.intent.instrument)
+    if override is None:
+        return None
+    if override.no_trading:
+        return "the configuration says no_trading for it"
+    if override.reduce_only and not candidate.reduces:
+        return "the configuration says reduce_only for it"
+    return None
+
 
 def not_held(candidate: Candidate, given: GateInput) -> str | None:
     """Refuse what a HOLD on its instrument or its currency blocks, reductions too.
 
-    What is given up may be left even where its bars are not good enough to decide from, or
+    An instrument that lost too much may be reduced. What is given up may be left even where
+    its bars are not good enough to decide from, or
     where its stops are missing.
     """
     instrument = candidate.instrument
@@ -67,6 +83,8 @@ def not_held(candidate: Candidate, given: GateInput) -> str | None:
         subjects.add(f"currency:{instrument.currency}")
     for flag in given.flags:
         if candidate.way_out and flag.code in _LETS_OUT:
+            continue
+        if candidate.reduces and flag.code in LETS_REDUCE:
             continue
         if flag.severity is Severity.HOLD and flag.subject in subjects:
             return f"{flag.subject} is on hold ({flag.code}): {flag.message}"

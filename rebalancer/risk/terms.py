@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from rebalancer.model.market import MarketSnapshot, Quote
 from rebalancer.model.orders import ApprovedOrder, OrderIntent, RefusedOrder, WorkingOrder
 from rebalancer.model.sessions import Session
 from rebalancer.model.universe import Sleeve, Universe
-from rebalancer.risk.parameters import Limits
+from rebalancer.risk.parameters import Limits, Override
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class GateInput:
     `worst_price_bps` is how far from the reference an order may be moved; `reprices` says
     that it will be, and then money is counted at that price. `reserve` (base currency) stays
     cash; `borrow_limit` (base currency, a currency) None means that nothing is borrowed.
-    `bought` and `sold` are what this session traded already. An approval ends
-    `approval_seconds` after `venue_now`.
+    `bought` and `sold` are what this session traded already. `*_before` are those of the
+    sessions before this one that `limit_days` counts. `overrides` is what the owner wants of
+    single instruments. An approval ends `approval_seconds` after `venue_now`.
     """
 
     portfolio: str
@@ -58,6 +59,9 @@ class GateInput:
     bought: frozenset[InstrumentId] = frozenset()
     sold: frozenset[InstrumentId] = frozenset()
     first_sequence: int = 0
+    orders_before: int = 0
+    turnover_before: Decimal = Decimal(0)
+    overrides: Mapping[InstrumentId, Override] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,13 @@ class Gate:
     """One row of a table of gates.
 
     `check` returns the reason for a no, None for a yes. `raises` is the flag that a no
-    raises ('' when another flag has said it already).
+    raises ('' when another flag has said it already). `limits` are its keys of `[risk]`.
     """
 
     name: str
     check: Callable[[Candidate, GateInput], str | None]
     raises: str = "order-refused"
+    limits: tuple[str, ...] = ()
 
 
 def submit_flag(code: str, subject: str, message: str) -> ErrorFlag:

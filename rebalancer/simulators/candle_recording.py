@@ -158,9 +158,19 @@ def candle_recordings() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in RECORDINGS.glob(f"*/{_FILE}")))
 
 
+_KEPT: dict[str, CandleRecording] = {}
+
+
+def keep_candles(made: CandleRecording) -> None:
+    """Let a recording that was made up in this process be found by its name."""
+    _KEPT[made.name] = made
+
+
 @cache
 def candle_recording(name: str) -> CandleRecording:
     """Return a recording of this package; raises `DataError` naming those there are."""
+    if name in _KEPT:
+        return _KEPT[name]
     if name not in candle_recordings():
         known = ", ".join(candle_recordings())
         raise DataError(f"paper.recording = {name!r}: there is no such; known: {known}")

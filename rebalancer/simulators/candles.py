@@ -12,6 +12,7 @@ from rebalancer.errors import DataError, UsageError
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.model.market import Freshness, Quote
 from rebalancer.model.panel import Panel, empty_panel
+from rebalancer.model.rules import TradingRules
 from rebalancer.model.sessions import Session
 from rebalancer.simulators.candle_path import HourPath
 from rebalancer.simulators.candle_recording import (
@@ -91,6 +92,8 @@ class CandleMarket:
         self._hour: datetime | None = None
         self._marks: dict[str, Decimal | None] = {}
         self._minute: datetime | None = None
+        self._touches: dict[str, tuple[TradingRules, Touch]] = {}
+        self._touched: datetime | None = None
         self._day: Session | None = None
         self._funding: dict[str, tuple[tuple[datetime, Decimal], ...]] = {}
 
@@ -168,7 +171,15 @@ class CandleMarket:
         path = self._path(instrument.symbol, at)
         if path is None:
             return None
-        minute = at.minute
+        if (whole := at.replace(second=0, microsecond=0)) != self._touched:
+            self._touches, self._touched = {}, whole
+        kept = self._touches.get(instrument.id)
+        if kept is None or kept[0] is not instrument.rules:
+            kept = instrument.rules, self._touch(instrument, path, at.minute)
+            self._touches[instrument.id] = kept
+        return kept[1]
+
+    def _touch(self, instrument: Instrument, path: HourPath, minute: int) -> Touch:
         middle = amount(path.points[minute])
         tick = instrument.rules.price_step(middle)
         half = max(middle * self._settings.spread_bps / 20_000, tick)

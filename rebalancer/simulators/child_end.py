@@ -85,7 +85,7 @@ async def _live(make: Make, reply: Reply) -> int:
             port = await served.start()
         except RebalancerError as error:
             with suppress(BrokenPipeError):
-                reply(_failure(error))
+                reply(failure(error))
             return error.exit_code
         except Exception:  # a bug: the parent shows what stderr has
             traceback.print_exc()
@@ -111,7 +111,7 @@ async def _obedient(served: Served, orders: asyncio.StreamReader, reply: Reply) 
         except _Ended:
             return _end(served, reply if asked else None)
         except RebalancerError as error:
-            answer = dict(_failure(error))
+            answer = dict(failure(error))
         except Exception:  # a bug: nothing is saved, the books are those of the last news
             traceback.print_exc()
             return BUG
@@ -139,7 +139,7 @@ def _end(served: Served, reply: Reply | None) -> int:
         if reply is None:
             print(error, file=sys.stderr)
         else:
-            reply(_failure(error))
+            reply(failure(error))
         return error.exit_code
     if reply is not None:
         with suppress(BrokenPipeError):
@@ -147,7 +147,7 @@ def _end(served: Served, reply: Reply | None) -> int:
     return 0
 
 
-def _failure(error: RebalancerError) -> Mapping[str, Any]:
+def failure(error: RebalancerError) -> Mapping[str, Any]:
     """Return an error as its nearest class of `rebalancer.errors`, with its words."""
     known = RebalancerError.__module__
     names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == known]

@@ -122,7 +122,7 @@ class ChildVenue:
                 rest = rest[self._process.stdin.write(rest) or 0 :]
         answer = json.loads(self._line(seconds))
         if "error" in answer:
-            raise _error(answer["error"], answer["text"])
+            raise error_of(answer["error"], answer["text"])
         return answer["ok"]
 
     def _line(self, seconds: float) -> bytes:
@@ -172,7 +172,8 @@ class ChildVenue:
                     pipe.close()
 
 
-def _error(name: str, text: str) -> RebalancerError:
+def error_of(name: str, text: str) -> RebalancerError:
+    """Return the error of ours that a child tells by its name, with its words."""
     kind = getattr(errors, name, None)
     if isinstance(kind, type) and issubclass(kind, RebalancerError) and name != "ConfigError":
         found: RebalancerError = kind(text)

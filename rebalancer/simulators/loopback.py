@@ -30,7 +30,8 @@ def loopback(host: str, who: str) -> str:
 def bound(host: str, port: int) -> socket.socket:
     """Return a socket that is bound to an address; raises `OSError` as the system does."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Named, so that asyncio knows it for TCP and turns Nagle's delay off at what it accepts.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))

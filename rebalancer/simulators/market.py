@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import NamedTuple, Protocol
@@ -188,6 +189,15 @@ class RecordedMarket:
         last = self._sessions.between(self._recorded.last_day, self._recorded.last_day)
         end = last[0].close if last else time_of(int(self._recorded.closed[-1]))
         return at >= end
+
+    def split(self, symbol: str, ratio: Decimal) -> None:
+        """Divide every price of a symbol, past and future: `ratio` new units for each old one."""
+        recorded = self._recorded
+        closes = recorded.closes.copy()
+        column = recorded.symbols.index(symbol)
+        closes[:, column] = np.round(closes[:, column] / float(ratio), 3)
+        self._recorded = replace(recorded, closes=closes)
+        self._paths.pop(symbol, None)
 
     def _begun(self, at: datetime) -> bool:
         return bool(self._sessions.sessions) and self._sessions.sessions[0].open <= at

@@ -52,9 +52,19 @@ class Recording:
         return _EPOCH + timedelta(days=int(self.days[-1]))
 
 
+_KEPT: dict[str, Recording] = {}
+
+
+def keep_recording(made: Recording) -> None:
+    """Let a recording that was made up in this process be found by its name."""
+    _KEPT[made.name] = made
+
+
 @cache
 def recording(name: str) -> Recording:
     """Return a recording of this package; raises `DataError` naming those there are."""
+    if name in _KEPT:
+        return _KEPT[name]
     known = sorted({path.parent.name for path in RECORDINGS.glob("*/stocks.csv.gz")})
     if name not in known:
         raise DataError(f"paper.recording = {name!r}: there is no such; known: {', '.join(known)}")

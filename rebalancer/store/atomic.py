@@ -120,6 +120,15 @@ class Files:
                 return
             _sync_folder(path.parent)
 
+    def remove_folder(self, path: Path) -> None:
+        """Remove an empty folder; a missing one is fine."""
+        with _telling(path, "remove"):
+            try:
+                path.rmdir()
+            except FileNotFoundError:
+                return
+            _sync_folder(path.parent)
+
     def _write(self, path: Path, content: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         handle = os.open(path, flags, 0o600)

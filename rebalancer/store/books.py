@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,11 +25,13 @@ from rebalancer.model.records import (
     Standing,
     TradeRecord,
 )
+from rebalancer.model.words import plain
 from rebalancer.store.atomic import Files
 from rebalancer.store.csv_log import equity_csv, equity_row, orders_csv, read_equity, trades_csv
 from rebalancer.store.journal import JsonLines
+from rebalancer.store.journal_lines import trouble_of
 from rebalancer.store.packing import PackedRun, archive_of, old_runs, pack_run, packed_names
-from rebalancer.store.schema import MIGRATIONS, RESTORE, Migrations, read_object
+from rebalancer.store.schema import MIGRATIONS, RESTORE, Migrations, brought_up, read_object
 
 RUNS = "runs"
 RECORD = "record.json"
@@ -38,7 +40,6 @@ FILLS = "fills.jsonl"
 EQUITY = "equity.csv"
 BREAKERS = "breakers.json"
 HALT = "HALT"
-HEARTBEAT = "heartbeat"
 _NAME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d)(\d\d)Z", re.ASCII)
 
 Kind = TypeVar("Kind")
@@ -59,20 +60,6 @@ def slot_of_name(name: str) -> datetime | None:
         return datetime(year, month, day, hour, minute, tzinfo=UTC)
     except ValueError:
         return None
-
-
-def write_heartbeat(files: Files, folder: Path, at: datetime) -> None:
-    """Say that a run looked at the world at `at`, whether or not it was due."""
-    text = to_json({"schema": SCHEMA, "at": at})
-    files.replace(folder / HEARTBEAT, f"{text}\n".encode("ascii"))
-
-
-def read_heartbeat(files: Files, folder: Path) -> datetime | None:
-    """Return when a run last looked at the world; None when none ever did."""
-    path = folder / HEARTBEAT
-    if not files.exists(path):
-        return None
-    return _decoded(datetime, read_object(files, path, keep=False).get("at"), path)
 
 
 class StateFolder:
@@ -97,6 +84,7 @@ class StateFolder:
         self._base = None if base is None else base.for_reading()
         self._standing: Standing | None = None
         self._saved: dict[datetime, RunRecord] = {}
+        self._decoded: dict[datetime, tuple[bytes, RunRecord]] = {}
         self._fills = self._lines(root / FILLS)
         self._entries: list[Entry] = []
         self._least: int | None = None
@@ -116,7 +104,12 @@ class StateFolder:
         if not self._files.exists(path):
             self._refuse_lost_memory(path)
             return Standing()
-        return _decoded(Standing, self._object(path), path)
+        standing = _decoded(Standing, self._object(path), path)
+        for key, text in _times_of(standing):
+            if not _is_time(text):
+                words = f"{path}.{key}: {text!r} is not a time with its zone"
+                raise StateError(f"{words}; the file is damaged: {RESTORE}")
+        return standing
 
     def save_standing(self, standing: Standing) -> None:
         """Replace what is remembered."""
@@ -188,8 +181,18 @@ class StateFolder:
         """Return the record of a slot, None when it has none (a dry run: none of its own)."""
         if self._base is not None:
             return self._saved.get(slot)
-        path, plain = self._record(slot)
-        return None if plain is None else _decoded(RunRecord, plain, path)
+        path = self._run(slot) / RECORD
+        if not self._files.exists(path):
+            path, plain = self._record(slot)
+            return None if plain is None else _decoded(RunRecord, plain, path)
+        content = self._files.read(path)
+        known = self._decoded.get(slot)
+        if known is not None and known[0] == content:
+            return known[1]  # most steps ask for the last record: it is decoded once
+        plain = brought_up(content, self._files, path, self._migrations, keep=self._writable)
+        record = _decoded(RunRecord, plain, path)
+        self._decoded = {slot: (content, record)}
+        return record
 
     def records(self, session: date) -> tuple[RunRecord, ...]:
         """Return the complete records of one session date, oldest first."""
@@ -228,7 +231,8 @@ class StateFolder:
             archive = archive_of(self._run(slot))
             packed = PackedRun(self._files, archive)
             path = archive / JOURNAL
-            return JsonLines(packed, path, self._migrations, writable=False).lines()
+            lines = JsonLines(packed, path, self._migrations, writable=False, trouble=trouble_of)
+            return lines.lines()
         return self._journal(slot).lines()
 
     def note(self, slot: datetime, line: Mapping[str, Any], *, durable: bool) -> None:
@@ -338,18 +342,22 @@ class StateFolder:
 
     def _journal(self, slot: datetime) -> JsonLines:
         if slot not in self._journals:
-            self._journals[slot] = self._lines(self._run(slot) / JOURNAL)
+            self._journals[slot] = self._lines(self._run(slot) / JOURNAL, trouble_of)
         return self._journals[slot]
 
-    def _lines(self, path: Path) -> JsonLines:
-        return JsonLines(self._files, path, self._migrations, writable=self._writable)
+    def _lines(
+        self, path: Path, trouble: Callable[[Mapping[str, Any]], str] = lambda _line: ""
+    ) -> JsonLines:
+        return JsonLines(
+            self._files, path, self._migrations, writable=self._writable, trouble=trouble
+        )
 
     def _put(self, path: Path, value: Any) -> None:
         self._files.replace(path, f"{to_json(value, indent=1)}\n".encode("ascii"))
 
     def _words(self, path: Path) -> str:
         try:
-            return self._files.read(path).decode("utf-8", "replace").strip()
+            return plain(self._files.read(path).decode("utf-8", "replace").strip())
         except StateError:
             return "(it cannot be read)"
 
@@ -365,3 +373,21 @@ def _decoded(kind: type[Kind], plain: Any, path: Path) -> Kind:
         return from_plain(kind, plain, str(path))
     except DataError as error:
         raise StateError(f"{error}; the file is damaged: {RESTORE}") from error
+
+
+def _times_of(standing: Standing) -> Iterator[tuple[str, str]]:
+    """Yield the times that a standing keeps as texts, and where."""
+    yield from (("values", text) for text in standing.values)
+    yield from ((f"alerts.{key}", text) for key, text in standing.alerts.items())
+    if "income" in standing.due:
+        yield "due.income", standing.due["income"]
+    for flag in standing.latched:
+        if flag.code == "unresolved-order" and (text := flag.evidence.partition("|")[2]):
+            yield "latched.evidence", text
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

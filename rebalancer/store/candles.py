@@ -1,8 +1,9 @@
 """The store of completed bars: one file of numpy arrays for each portfolio and size of bar.
 
-It can be fetched from the venue again; what is in it is nevertheless never changed bar by bar,
-because a past that changes is a corporate action or bad data, and somebody should know. Only
-the whole history of an instrument can be replaced, by who knows why.
+It can be fetched from the venue again, so a damaged file is put aside and made anew; what is in
+it is nevertheless never changed bar by bar, because a past that changes is a corporate action or
+bad data, and somebody should know. Only the whole history of an instrument can be replaced, by
+who knows why.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rebalancer.errors import DataError, StateError
+from rebalancer.errors import DataError, NewerState, StateError
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.panel import Panel, empty_panel
 from rebalancer.model.records import SCHEMA
@@ -26,13 +27,15 @@ from rebalancer.store.schema import check_version
 NAME = "bars.npz"
 HOURLY = "bars-hourly.npz"
 FUNDING = "funding.npz"
-_RENEW = "remove it, the next run fetches its bars again"
+DAMAGED = ".damaged"
+"""The ending of a file that was put aside."""
 
 
 class CandleStore:
     """`<folder>/bars.npz` (or another `name`) behind `ports.Candles`.
 
     With `base` (a dry run), what this object has not written itself is read from there.
+    `dropped` says in words that the file was damaged, '' while it was not.
     """
 
     def __init__(
@@ -40,6 +43,13 @@ class CandleStore:
     ) -> None:
         self._path, self._files, self._base = folder / name, files, base
         self._stored: Panel | None = None
+        self._unusable = b""
+        self._dropped = ""
+
+    @property
+    def dropped(self) -> str:
+        """Return that the stored bars could not be used, '' when they could (or were not read)."""
+        return self._dropped or ("" if self._base is None else self._base.dropped)
 
     def panel(self, instruments: Sequence[InstrumentId]) -> Panel:
         """Return the stored bars of `instruments`, in that order; all NaN where nothing is.
@@ -73,6 +83,10 @@ class CandleStore:
 
     def _keep(self, new: Panel) -> None:
         if not _same(self.everything(), new):
+            if self._unusable:
+                aside = self._path.with_name(f"{self._path.name}{DAMAGED}")
+                self._files.replace(aside, self._unusable)
+                self._unusable = b""
             self._files.replace(self._path, _packed(new))
             self._stored = new
 
@@ -96,11 +110,16 @@ class CandleStore:
                 return Panel(names, times.astype(np.int64), values.astype(np.float64))
         except (
             ValueError, KeyError, TypeError, EOFError, OSError, DataError, zipfile.BadZipFile,
-            zlib.error,
+            StateError, zlib.error, NotImplementedError, RuntimeError, MemoryError,
         ) as error:  # fmt: skip
-            if isinstance(error, StateError):
+            if isinstance(error, NewerState):
                 raise
-            raise StateError(f"{self._path} is damaged ({error}); {_RENEW}") from error
+            self._unusable = content
+            self._dropped = (
+                f"{self._path} is damaged ({error}): its bars are fetched again, and the file is "
+                f"kept as {self._path.name}{DAMAGED}"
+            )
+            return empty_panel(())
 
 
 def merged(old: Panel, new: Panel) -> Panel:

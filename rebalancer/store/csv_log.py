@@ -19,6 +19,7 @@ from rebalancer.errors import NewerState, StateError
 from rebalancer.model.flags import TradingState
 from rebalancer.model.orders import PlanLine
 from rebalancer.model.records import EquityPoint, TradeRecord
+from rebalancer.model.words import cell
 
 EQUITY = tuple(field.name for field in fields(EquityPoint))
 TRADES = (
@@ -31,7 +32,6 @@ ORDERS = (
     "current_weight", "target_weight", "reason", "mode",
 )  # fmt: skip
 
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 _WEIGHT_DIGITS = 6
 
 
@@ -140,5 +140,4 @@ def _cell(value: object) -> str:
         return f"{rounded:.{_WEIGHT_DIGITS}f}"
     if isinstance(value, int):
         return str(value)
-    text = " ".join(str(value).splitlines())
-    return f"'{text}" if text.startswith(_DANGEROUS) else text
+    return cell(str(value))

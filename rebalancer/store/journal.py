@@ -7,7 +7,7 @@ of a write that never returned: readers leave it out, and the next writer cuts i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class JsonLines:
     """One file of JSON lines.
 
     `writable` False (somebody else's folder): nothing is written, neither lines nor what a
-    migration gives.
+    migration gives. `trouble` says what is wrong with a line, '' for nothing.
     """
 
     def __init__(
@@ -41,9 +41,11 @@ class JsonLines:
         migrations: Migrations = MIGRATIONS,
         *,
         writable: bool = True,
+        trouble: Callable[[Mapping[str, Any]], str] = lambda _line: "",
     ) -> None:
         self._files, self._path, self._migrations = files, path, migrations
-        self._writable = writable
+        self._writable, self._trouble = writable, trouble
+        self._sound: set[bytes] = set()
         self._ready = False
 
     def raw(self) -> list[bytes]:
@@ -73,7 +75,7 @@ class JsonLines:
     def parsed(self, raw: Sequence[bytes], start: int = 0) -> tuple[dict[str, Any], ...]:
         """Return lines as objects; `start` is the place of the first, for the message."""
         # The header is line 1 of the file, as an editor counts them.
-        return tuple(self._object(line, start + place + 2) for place, line in enumerate(raw))
+        return tuple(self._line(line, start + place + 2) for place, line in enumerate(raw))
 
     def append(self, lines: Sequence[Mapping[str, Any]], *, durable: bool) -> None:
         """Add lines in one write; `durable` waits for the disk."""
@@ -99,10 +101,18 @@ class JsonLines:
             self._files.replace(self._path, _HEADER + b"\n")
         self._ready = True
 
+    def _line(self, line: bytes, number: int) -> dict[str, Any]:
+        plain = self._object(line, number)
+        if line not in self._sound:  # looked at once, read in many steps
+            if trouble := self._trouble(plain):
+                raise self._damaged(number, trouble)
+            self._sound.add(line)
+        return plain
+
     def _object(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             plain = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._damaged(number, str(error)) from error
         if not isinstance(plain, dict):
             raise self._damaged(number, "not an object")

@@ -160,7 +160,7 @@ def _told(handle: int) -> Holder | None:
         return Holder(
             int(plain["pid"]), str(plain["host"]), str(plain["started"]), str(plain["deadline"])
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

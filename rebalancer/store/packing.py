@@ -33,8 +33,8 @@ def pack_run(files: Files, folder: Path) -> Path:
     for path, _ in sorted(contents, key=lambda item: item[0].name == "record.json"):
         files.remove(path)
     for inner in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
-        inner.rmdir()
-    folder.rmdir()
+        files.remove_folder(inner)
+    files.remove_folder(folder)
     return target
 
 
@@ -101,7 +101,7 @@ def _opened(path: Path, content: bytes) -> dict[Path, bytes]:
                 inner = archive.extractfile(member)
                 if inner is not None:
                     found[path.joinpath(*member.name.split("/")[1:])] = inner.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, OSError, EOFError, KeyError, ValueError, zlib.error) as error:
         raise StateError(f"{path} is damaged ({error}); {RESTORE}") from error
     return found
 

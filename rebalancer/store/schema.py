@@ -1,7 +1,7 @@
 """Which version wrote a state file, and how an older one becomes today's.
 
 A migration turns what version `n` wrote into what version `n + 1` writes. The older file is
-kept beside the new one as `<name>.schema<n>`.
+kept beside the new one as `<name>.schema<n>`; killed anywhere in between, it is done again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,41 @@ Migration = Callable[[Plain], Plain]
 Migrations = Mapping[str, Mapping[int, Migration]]
 """File name -> version -> what brings one object (or one line) of it to the next version."""
 
-MIGRATIONS: Migrations = {}
-"""There has been one version so far."""
+
+def _same(plain: Plain) -> Plain:
+    """Return what is told in the same words since."""
+    return plain
+
+
+def _standing_2(plain: Plain) -> Plain:
+    """Return what is remembered, with until when executions were read.
+
+    Version 1 asked for them from the last record on, whether or not its run had seen the venue;
+    a run whose value was accepted had.
+    """
+    return {**plain, "executions_read": plain.get("accepted_at")}
+
+
+def _record_2(plain: Plain) -> Plain:
+    """Return a record; it carries what was remembered after its run."""
+    standing = plain.get("standing")
+    return {**plain, "standing": None if standing is None else _remembered_2(standing)}
+
+
+def _remembered_2(standing: Plain) -> Plain:
+    """Return what a record of version 1 says was remembered, as version 2 would."""
+    return {**_standing_2(standing), "schema": 2}
+
+
+MIGRATIONS: Migrations = {
+    "breakers.json": {1: _standing_2},
+    "record.json": {1: _record_2},
+    **{
+        name: {1: _same}
+        for name in ("committed", "fills.jsonl", "heartbeat", "host.json", "journal.jsonl")
+    },
+}
+"""Version 2: more is remembered (breakers, gaps, what was read); lines are as they were."""
 
 RESTORE = "restore it from a backup or see docs/STATE.md"
 
@@ -34,7 +67,13 @@ def read_object(
     `keep` writes the new form back, after a copy of the old one; without it (somebody else's
     folder) nothing is written. Raises `NewerState`, or `StateError` when it is damaged.
     """
-    content = files.read(path)
+    return brought_up(files.read(path), files, path, migrations, keep=keep)
+
+
+def brought_up(
+    content: bytes, files: Files, path: Path, migrations: Migrations, *, keep: bool
+) -> Plain:
+    """Return the JSON object in a file whose content was read; see `read_object`."""
     plain: Plain = parse_object(content, path)
     version = plain["schema"]
     if version == SCHEMA:
@@ -51,7 +90,7 @@ def parse_object(content: bytes, path: Path) -> dict[str, Any]:
     """Return a JSON object that says its schema version; raises `StateError`, `NewerState`."""
     try:
         plain = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StateError(f"{path} is damaged ({error}); {RESTORE}") from error
     if not isinstance(plain, dict):
         raise StateError(f"{path} is damaged (not an object); {RESTORE}")
@@ -79,7 +118,14 @@ def migrated(plain: Plain, version: int, path: Path, migrations: Migrations) -> 
 
 
 def keep_older(files: Files, path: Path, content: bytes, version: int) -> None:
-    """Keep what an older version wrote beside the file; a copy that is there stays."""
-    copy = path.with_name(f"{path.name}.schema{version}")
-    if not files.exists(copy):
-        files.replace(copy, content)
+    """Keep what an older version wrote beside the file; another copy that is there stays.
+
+    After a restored backup there may be one already: then this one gets a number.
+    """
+    copy, number = path.with_name(f"{path.name}.schema{version}"), 1
+    while files.exists(copy):
+        if files.read(copy) == content:
+            return
+        number += 1
+        copy = path.with_name(f"{path.name}.schema{version}-{number}")
+    files.replace(copy, content)

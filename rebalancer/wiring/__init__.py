@@ -16,6 +16,7 @@ from rebalancer.brokers.paper import PaperBroker, PaperHands, PaperVenue
 from rebalancer.calendars import session_table
 from rebalancer.clock import SystemClock
 from rebalancer.config import Config, VenueName
+from rebalancer.errors import ConfigError, DataError, Problem
 from rebalancer.generators.run import ChildGenerators
 from rebalancer.ledger import trade_records
 from rebalancer.model.fees import fee_schedule
@@ -62,9 +63,17 @@ def books_for(config: Config, mode: Mode, files: Files | None = None) -> StateFo
 
 
 def sessions_for(config: Config, around: datetime, files: Files | None = None) -> SessionTable:
-    """Return the portfolio's sessions around a time."""
+    """Return the portfolio's sessions around a time.
+
+    Raises `ConfigError` when there is no such calendar, or none that reaches that far.
+    """
     folder, now = config.state_root / "calendars", SystemClock().now()
-    return session_table(config.portfolio.calendar, around, folder, files or Files(), now)
+    name = config.portfolio.calendar
+    try:
+        return session_table(name, around, folder, files or Files(), now)
+    except DataError as error:
+        problem = Problem(str(config.path), "portfolio.calendar", f'"{name}"', str(error))
+        raise ConfigError([problem]) from error
 
 
 def paper_clock(config: Config) -> datetime | None:
@@ -79,19 +88,22 @@ def desk_for(
     at: datetime | None = None,
     late: Callable[[], bool] = lambda: False,
     files: Files | None = None,
+    sessions: SessionTable | None = None,
 ) -> Desk:
     """Return everything one hour of a portfolio works with.
 
     `at` is the slot (None: now); `late` tells when the run's time is over; `files` is the
-    one seam through which all state goes.
+    one seam through which all state goes; `sessions` are those around `at` for a caller that
+    has them already.
     """
     files, clock = files or Files(), SystemClock()
     at = at or clock.now()
     dry = mode is Mode.DRY_RUN
     state = config.state_folder
     written = state / DRY if dry else state
-    sessions = sessions_for(config, at, files)
+    sessions = sessions or sessions_for(config, at, files)
     books = books_for(config, mode, files)
+    stores = {name: _candles(state, written, files, name) for name in (NAME, HOURLY, FUNDING)}
     return Desk(
         portfolio=config.name,
         mode=mode,
@@ -102,14 +114,16 @@ def desk_for(
         limits=config.risk,
         working=config.execution,
         protect=config.protect,
+        overrides=config.overrides,
         fees=fee_schedule(config.fees.schedule, **config.fees.prices),
         sessions=sessions,
         broker=broker_for(config, sessions, files, dry=dry),
         hands=_dry_hands if dry else _hands,
         books=books,
-        candles=_candles(state, written, files),
-        hourly_candles=_candles(state, written, files, HOURLY),
-        funding_rates=_candles(state, written, files, FUNDING),
+        candles=stores[NAME],
+        hourly_candles=stores[HOURLY],
+        funding_rates=stores[FUNDING],
+        dropped=lambda: tuple(store.dropped for store in stores.values() if store.dropped),
         generators=ChildGenerators(written / "signals", config.folder, files),
         inbox=_inbox(config, written, files, dry=dry),
         post=post_for(config, files, dry=dry),
@@ -117,13 +131,14 @@ def desk_for(
         net_liquidation_range=config.net_liquidation_range,
         cancel_all=config.account.cancel_scope.value == "all",
         session_mails=() if dry else tuple(kind.value for kind in config.mail.session_mails),
+        pictures=config.mail.pictures,
         commit_after_close_minutes=config.database.commit_after_close_minutes,
         late=late,
         host=_host(clock),
     )
 
 
-def _candles(state: Path, written: Path, files: Files, name: str = NAME) -> CandleStore:
+def _candles(state: Path, written: Path, files: Files, name: str) -> CandleStore:
     """Return a store of bars; that of a dry run reads the real one and writes apart."""
     base = None if written == state else CandleStore(state / "candles", files, name=name)
     return CandleStore(written / "candles", files, base=base, name=name)

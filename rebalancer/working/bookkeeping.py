@@ -8,26 +8,32 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from rebalancer.ledger import entries_for, expected_positions
+from rebalancer.ledger import bookable, entries_for, expected_positions
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Fill, parse_reference
+from rebalancer.model.records import EntryKind
 from rebalancer.ports import Books, Desk
+from rebalancer.working.page import RunPage
 
 
-def book_fills(desk: Desk, slot: datetime, fills: Sequence[Fill]) -> int:
+def book_fills(desk: Desk, page: RunPage, fills: Sequence[Fill]) -> int:
     """Append to the books what they do not have of `fills`; return how many lines.
 
-    An execution belongs to the slot in its order's reference, else to `slot`.
+    An execution belongs to the slot in its order's reference, else to this run's. Somebody
+    else's from before the books began is in what they began with and gives nothing.
     """
     by_slot: dict[datetime, list[Fill]] = defaultdict(list)
-    for fill in fills:
-        by_slot[slot_of(fill.reference, desk.portfolio) or slot].append(fill)
+    for fill in bookable(fills, desk.books.entries(), page.standing.began, desk.portfolio):
+        by_slot[slot_of(fill.reference, desk.portfolio) or page.slot].append(fill)
     booked = 0
     for when in sorted(by_slot):
         known = desk.books.entries()
-        decisions = decision_prices(desk.books.journal(when))
         ordered = sorted(by_slot[when], key=lambda fill: (fill.at, fill.exec_id))
-        booked += desk.books.book(entries_for(ordered, known, when, decisions))
+        lines = entries_for(ordered, known, when, {})
+        if any(line.kind is EntryKind.FILL for line in lines):  # only those need their plan's price
+            decisions = decision_prices(desk.books.journal(when))
+            lines = entries_for(ordered, known, when, decisions)
+        booked += desk.books.book(lines)
     return booked
 
 

@@ -22,6 +22,7 @@ from rebalancer.model.records import Standing
 from rebalancer.ports import Desk
 from rebalancer.risk import check_account, evaluate_breakers
 from rebalancer.working.bookkeeping import expected_now
+from rebalancer.working.conduct import conduct_of
 from rebalancer.working.counters import count_dead_orders, count_trades
 from rebalancer.working.income import flows_since_accepted
 from rebalancer.working.page import RunPage
@@ -36,6 +37,9 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
     """
     page.stop()  # a halted run accepts nothing
     page.unaccepted = page.standing
+    # A run that was killed could not count itself; each is found dead once.
+    failed = page.standing.failed_runs + len(page.dead)
+    page.standing = replace(page.standing, failed_runs=failed)
     for flag in check_account(account, desk.limits, desk.net_liquidation_range, now=page.now):
         page.raised(flag)
     page.unmanaged = unmanaged(account, desk.universe)
@@ -54,6 +58,7 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
         flags=page.flags,
         flows=flows_since_accepted(desk, page, account),
         continuous=_continuous(desk, page),
+        conduct=conduct_of(desk, page, account),
     )
     for flag in verdict.flags:
         page.raised(flag)
@@ -66,13 +71,23 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
 
 def unaccepted(page: RunPage) -> Standing:
     """Return what is remembered, with nothing that a halted or failed run had accepted."""
-    before = page.unaccepted
+    before, now = page.unaccepted, page.standing
+    start, begun = now.session_start_net_liquidation, now.start_net_liquidation
+    if start is not None and begun is not None and before.start_net_liquidation is not None:
+        # Flows are counted from `accepted_at` on: those that were in it come again.
+        start -= begun - before.start_net_liquidation
     return replace(
-        page.standing,
+        now,
         accepted_net_liquidation=before.accepted_net_liquidation,
         accepted_at=before.accepted_at,
+        start_net_liquidation=before.start_net_liquidation,
         high_water_mark=before.high_water_mark,
+        session_start_net_liquidation=(
+            start if before.accepted_at is not None else before.session_start_net_liquidation
+        ),
+        next_session_reference=now.next_session_reference or before.next_session_reference,
         contracts=before.contracts,
+        values=before.values,
     )
 
 
@@ -91,15 +106,14 @@ def _compared(
             )
             return (), ()
         page.remember(adopted=True)
+    prices, contracts = known_prices(desk, account, page), page.standing.contracts
     return (
         compare_books(expected, account, desk.universe),
-        corporate_actions(
-            expected, account, desk.universe, page.standing.contracts, _prices(desk, account, page)
-        ),
+        corporate_actions(expected, account, desk.universe, contracts, prices),
     )
 
 
-def _prices(
+def known_prices(
     desk: Desk, account: AccountSnapshot, page: RunPage
 ) -> Mapping[InstrumentId, tuple[Decimal, Decimal]]:
     """Return the last close and the venue's mark of each holding for which both are known."""

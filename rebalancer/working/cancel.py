@@ -40,7 +40,7 @@ def cancel_own_orders(
             page.cancelled[order.venue_id] = order
         survivors = _barrier(desk, venue, page, targets) if hands.sends else ()
         fills = venue.executions(page.slot - timedelta(days=1))
-        book_fills(desk, page.slot, fills)
+        book_fills(desk, page, fills)
         if survivors:
             _flag_survivors(desk, page, survivors, venue.account().rates)
     left = () if desk.cancel_all else others

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from rebalancer.errors import DeadlineExceeded, OutcomeUnknown, RebalancerError, RunHalted
-from rebalancer.ledger import compare_books, trade_records
+from rebalancer.ledger import missing_fills, trade_records
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import ErrorFlag, Step, halted
 from rebalancer.model.plan import Plan
-from rebalancer.model.records import Mail, RunRecord
+from rebalancer.model.records import Mail, Outcome, RunRecord
 from rebalancer.ports import Desk, Venue
 from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
 from rebalancer.reports.owed import owed_mails
-from rebalancer.working.bookkeeping import book_fills, expected_now, slot_of
+from rebalancer.working.bookkeeping import book_fills, slot_of
 from rebalancer.working.books import unaccepted
+from rebalancer.working.cancel import is_own
 from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
 from rebalancer.working.foreign import tell_foreign
+from rebalancer.working.healing import find_gaps
 from rebalancer.working.income import book_income
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import build_record, latch
 
 MOST_LOOKS = 5
+LOOK_BACK = timedelta(days=1)
 KEEP_UNPACKED = timedelta(days=90)
 """Runs older than this are packed once their session is in the database."""
 
@@ -34,18 +38,56 @@ COMMISSION_PATIENCE = timedelta(seconds=10)
 
 
 def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
-    """Book what this run's orders traded; their commissions are awaited for a moment."""
+    """Book what this run's orders traded.
+
+    Their commissions are awaited for a moment, and executions that the venue's own word about
+    an ended order promises.
+    """
     until = venue.now() + COMMISSION_PATIENCE
     for fill in venue.executions(page.slot):
         page.saw(fill)
-    while venue.now() < until and any(f.commission is None for f in page.fills.values()):
+    while venue.now() < until and (_unpaid(page) or _untraded(desk, page)):
         for event in venue.wait(until):
             page.saw(event)
+    _find_untraded(desk, venue, page)
     tell_foreign(desk, page, page.fills.values())
-    book_fills(desk, page.slot, tuple(page.fills.values()))
-    pending = sum(1 for fill in page.fills.values() if fill.commission is None)
-    if pending:
+    book_fills(desk, page, tuple(page.fills.values()))
+    if pending := _unpaid(page):
         page.flag("commission-late", f"{pending} executions are still without their commission")
+
+
+def _unpaid(page: RunPage) -> int:
+    """Return how many executions of this run are without their commission."""
+    return sum(1 for fill in page.fills.values() if fill.commission is None)
+
+
+def _untraded(desk: Desk, page: RunPage) -> Mapping[str, Decimal]:
+    """Return what ended orders of ours filled and no execution tells, by reference."""
+    orders = {order.reference: order for order in (*page.cancelled.values(), *page.orders.values())}
+    own = [order for order in orders.values() if order.filled and is_own(order, desk.portfolio)]
+    if not own:
+        return {}
+    return missing_fills(own, desk.books.entries(), page.fills.values())
+
+
+def _find_untraded(desk: Desk, venue: Venue, page: RunPage) -> None:
+    """Ask once more for executions that must be there, by instrument; flag what stays missing."""
+    missing = _untraded(desk, page)
+    if not missing:
+        return
+    told = {order.reference: order for order in (*page.cancelled.values(), *page.orders.values())}
+    names = sorted({told[reference].instrument for reference in missing})
+    for fill in venue.executions(page.slot - LOOK_BACK, names):
+        if fill.reference in missing:
+            page.saw(fill)
+    for reference, quantity in _untraded(desk, page).items():
+        order = told[reference]
+        page.flag(
+            "fills-missing",
+            f"order {reference} filled {order.filled:+f} {order.instrument} by the venue's own "
+            f"word, and its executions lack {quantity:+f}; the position tells what is true",
+            order.instrument,
+        )
 
 
 def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
@@ -53,9 +95,7 @@ def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
     after = page.keep(_settled_account(desk, venue, page))
     book_income(desk, venue, after, page)
     page.now = venue.now()
-    adopted = page.standing.adopted
-    breaks = compare_books(expected_now(desk.books), after, desk.universe) if adopted else ()
-    for broken in breaks:
+    for broken in find_gaps(desk, venue, after, page):
         message = (
             f"after the run the books say {broken.expected:f} of {broken.instrument}, "
             f"the venue {broken.found:f}; locked until they agree"
@@ -77,7 +117,7 @@ def _settled_account(desk: Desk, venue: Venue, page: RunPage) -> AccountSnapshot
             page.saw(fill)
         if set(page.fills) == known:
             break
-        book_fills(desk, page.slot, tuple(page.fills.values()))
+        book_fills(desk, page, tuple(page.fills.values()))
         account = venue.account()
     return account
 
@@ -89,12 +129,15 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
     lots = dict(page.standing.sleeve_lots)
     if plan is not None and not failed and not halted(page.flags):
         lots |= dict(plan.sleeve_lots)
+    failures = page.standing.failed_runs if page.command or failed else 0
     page.standing = replace(
-        page.standing, sleeve_lots=lots, failed_runs=page.standing.failed_runs + 1 if failed else 0
+        page.standing,
+        sleeve_lots=lots,
+        failed_runs=failures + 1 if failed and not page.command else failures,
     )
     count_trades(desk, page, after or page.first_account)
     count_orders(page)
-    if after is not None:
+    if after is not None and all(amount.is_finite() for amount in after.cash.values()):
         page.standing = replace(
             page.standing,
             accepted_cash=dict(after.cash),
@@ -102,7 +145,7 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
         )
     if failed or halted(page.flags):
         page.standing = unaccepted(page)
-    if halted(page.flags):
+    if page.halted:
         page.worsen(RunHalted.exit_code)
     if any(flag.code == "deadline" for flag in page.flags):
         page.worsen(DeadlineExceeded.exit_code)
@@ -159,7 +202,13 @@ def send_daily(desk: Desk, page: RunPage) -> None:
     dates = sorted({each.session.date for each in owed})
     earlier = tuple(record for date in dates for record in desk.books.records(date))
     mails = daily_mails(
-        page.record, earlier, desk.books.equity(), desk.sessions, page.standing, desk.session_mails
+        page.record,
+        earlier,
+        desk.books.equity(),
+        desk.sessions,
+        page.standing,
+        desk.session_mails,
+        pictures=desk.pictures,
     )
     _raise_all(page, desk.post.send(mails))
     marks = {mail.key.rpartition(":")[0]: mail.key.rpartition(":")[2] for mail in mails}
@@ -190,14 +239,19 @@ def close_after_failure(desk: Desk, page: RunPage) -> None:
     """Do what steps 8 to 12 are for after an error, from what the page knows.
 
     Each part is tried whatever became of the one before; a record is always made, if only
-    in memory, so that the caller can say what happened.
+    in memory, so that the caller can say what happened. It is written only when the executions
+    are in the books: else the next run finishes this one from its journal and the venue.
     """
     if page.has_record:
-        page.record = replace(page.record, flags=page.flags, exit_code=page.exit_code)
+        # A report that failed is a flag of its own; a step before it is the run's own failure.
+        outcome = page.record.outcome if page.at_step >= Step.ALERT else Outcome.FAILED
+        page.record = replace(
+            page.record, outcome=outcome, flags=page.flags, exit_code=page.exit_code
+        )
         _try(page, lambda: save(desk, page, page.record))
     else:
-        _try(page, lambda: book_fills(desk, page.slot, tuple(page.fills.values())))
-        _try(page, lambda: close_record(desk, page, None))
+        if _try(page, lambda: book_fills(desk, page, tuple(page.fills.values()))):
+            _try(page, lambda: close_record(desk, page, None))
         if not page.has_record:
             page.worsen(9)
             page.record = build_record(desk, page, None)
@@ -210,7 +264,8 @@ def close_after_failure(desk: Desk, page: RunPage) -> None:
     _try(page, lambda: send_alert(desk, page))  # what went wrong since, often nothing
 
 
-def _try(page: RunPage, action: Callable[[], object]) -> None:
+def _try(page: RunPage, action: Callable[[], object]) -> bool:
+    """Return whether something could be done; what stopped it is flagged."""
     try:
         action()
     except Exception as error:
@@ -219,6 +274,8 @@ def _try(page: RunPage, action: Callable[[], object]) -> None:
         page.flag_quietly("report-failed" if page.has_record else "books-unwritten", words)
         if isinstance(error, RebalancerError) and not page.has_record:
             page.worsen(error.exit_code)
+        return False
+    return True
 
 
 def _raise_all(page: RunPage, flags: tuple[ErrorFlag, ...]) -> None:

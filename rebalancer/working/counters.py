@@ -6,13 +6,18 @@ between any two lines neither loses nor doubles anything.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from rebalancer.model.account import AccountSnapshot
-from rebalancer.model.records import EntryKind
+from rebalancer.model.orders import Fill, OrderStatus
+from rebalancer.model.records import EntryKind, RunTally, SessionTally, Standing
 from rebalancer.ports import Desk
+from rebalancer.risk import RECENT_RUNS
 from rebalancer.working.bookkeeping import intents_in, slot_of
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date, turnover
@@ -35,28 +40,44 @@ def count_trades(desk: Desk, page: RunPage, account: AccountSnapshot | None) -> 
     if not lines:
         return
     page.traded += fresh
-    session = session_date(desk, page.now)
-    ours = [fill for fill in fresh if session_date(desk, fill.at) == session]
+    by_session: dict[date | None, list[Fill]] = defaultdict(list)
+    for fill in fresh:
+        by_session[session_date(desk, fill.at)].append(fill)
+    traded = {
+        session: turnover(fills, account, desk.universe) for session, fills in by_session.items()
+    }
+    today = traded.get(session_date(desk, page.now), Decimal(0))
     page.remember(
-        turnover_in_session=page.standing.turnover_in_session
-        + turnover(ours, account, desk.universe),
+        turnover_in_session=page.standing.turnover_in_session + today,
+        sessions=tuple(
+            replace(each, turnover=each.turnover + traded.get(each.session, Decimal(0)))
+            for each in page.standing.sessions
+        ),
         counted_entries=page.standing.counted_entries + len(lines),
     )
 
 
 def count_orders(page: RunPage) -> None:
     """Add this attempt's orders to the session's, once, however often it is closed."""
-    _count(page, mark(page.slot, page.attempt), len(page.intents))
+    refused = sum(
+        name in page.orders and page.orders[name].status is OrderStatus.REJECTED
+        for name in page.intents
+    )
+    tally = RunTally(mark(page.slot, page.attempt), len(page.intents), refused)
+    _count(page, tally, page.standing.session)
 
 
 def count_dead_orders(desk: Desk, page: RunPage) -> None:
-    """Add the orders of attempts that died in this session; called once its counters began."""
-    today = session_date(desk, page.now)
+    """Add the orders of attempts that died; called once this session's counters began."""
     for slot, journal in sorted(page.dead.items()):
-        if session_date(desk, slot) != today:
-            continue
-        for attempt, sent in _attempts(journal):
-            _count(page, mark(slot, attempt), sent)
+        session = session_date(desk, slot)
+        for attempt, sent, refused in _attempts(journal):
+            _count(page, RunTally(mark(slot, attempt), sent, refused), session)
+
+
+def sessions_before(standing: Standing, days: int) -> tuple[SessionTally, ...]:
+    """Return the sessions before this one that limits over `days` sessions count."""
+    return standing.sessions[-(days - 1) :] if days > 1 else ()
 
 
 def mark(slot: datetime, attempt: int) -> str:
@@ -64,15 +85,35 @@ def mark(slot: datetime, attempt: int) -> str:
     return f"{slot:%Y-%m-%dT%H%MZ}#{attempt:02d}"
 
 
-def _count(page: RunPage, run: str, orders: int) -> None:
-    if run > page.standing.counted_run:
-        page.remember(orders_in_session=page.standing.orders_in_session + orders, counted_run=run)
+def _count(page: RunPage, tally: RunTally, session: date | None) -> None:
+    """Add an attempt's orders to its session, this one or an earlier one, in one write."""
+    before = page.standing
+    if tally.run <= before.counted_run:
+        return
+    today = tally.orders if session == before.session else 0
+    page.remember(
+        orders_in_session=before.orders_in_session + today,
+        sessions=tuple(
+            replace(each, orders=each.orders + tally.orders) if each.session == session else each
+            for each in before.sessions
+        ),
+        recent_orders=((*before.recent_orders, tally) if tally.orders else before.recent_orders)[
+            -RECENT_RUNS:
+        ],
+        counted_run=tally.run,
+    )
 
 
-def _attempts(journal: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
-    """Return attempt and number of intents, in order."""
-    attempts = sorted({int(line["attempt"]) for line in journal if "attempt" in line})
-    return [
-        (attempt, len(intents_in(line for line in journal if line.get("attempt") == attempt)))
-        for attempt in attempts
-    ]
+def _attempts(journal: Sequence[Mapping[str, Any]]) -> list[tuple[int, int, int]]:
+    """Return each attempt, how many intents it had and how many of them the venue refused."""
+    found = []
+    for attempt in sorted({int(line["attempt"]) for line in journal if "attempt" in line}):
+        lines = [line for line in journal if line.get("attempt") == attempt]
+        wanted = intents_in(lines)
+        refused = {
+            line["order"]["reference"]
+            for line in lines
+            if line.get("kind") == "order" and line["order"]["status"] == OrderStatus.REJECTED.value
+        }
+        found.append((attempt, len(wanted), len(refused & wanted.keys())))
+    return found

@@ -15,12 +15,14 @@ from rebalancer.model.market import MarketSnapshot
 from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
 from rebalancer.model.plan import Plan
 from rebalancer.model.records import EntryKind, Standing
-from rebalancer.planning import plan_rebalance
+from rebalancer.planning import plan_rebalance, scaled_signals
 from rebalancer.planning.parameters import Funding
 from rebalancer.ports import Desk, Hands, SignalsRead, Venue
 from rebalancer.risk import GateInput, Verdicts, apply_gates, critical
 from rebalancer.risk import check_margin as judge_margin
 from rebalancer.working.bookkeeping import intents_in, slot_of
+from rebalancer.working.conduct import judge_plan
+from rebalancer.working.counters import sessions_before
 from rebalancer.working.page import RunPage
 
 APPROVAL_MARGIN_SECONDS = 60.0
@@ -50,7 +52,7 @@ def make_plan(
     return plan_rebalance(
         desk.universe,
         desk.sleeves,
-        signals,
+        scaled_signals(signals, {name: each.scale for name, each in desk.overrides.items()}),
         standing.sleeve_lots,
         account,
         market,
@@ -72,10 +74,28 @@ def gate(
 ) -> Verdicts:
     """Return which of the plan's orders may go out, and why the others may not."""
     page.stop()
+    judge_plan(desk, page, plan, account)
+    given = gate_input(desk, page, plan, account, market, others)
+    page.gate_input = given
+    verdicts = apply_gates(given)
+    page.decided(verdicts)
+    return verdicts
+
+
+def gate_input(
+    desk: Desk,
+    page: RunPage,
+    plan: Plan,
+    account: AccountSnapshot,
+    market: MarketSnapshot,
+    others: Sequence[WorkingOrder],
+) -> GateInput:
+    """Return what the gates decide a plan from, as the page knows it now."""
     standing = page.standing
     traded = _traded_in_session(desk, page)
+    earlier = sessions_before(standing, desk.limits.limit_days)
     borrows = desk.planning.funding is Funding.BORROW
-    given = GateInput(
+    return GateInput(
         portfolio=desk.portfolio,
         slot=page.slot,
         attempt=page.attempt,
@@ -100,11 +120,10 @@ def gate(
         borrow_limit=desk.planning.borrow_limit if borrows else None,
         bought=frozenset(fill.instrument for fill in traded if fill.quantity > 0),
         sold=frozenset(fill.instrument for fill in traded if fill.quantity < 0),
+        orders_before=sum(each.orders for each in earlier),
+        turnover_before=sum((each.turnover for each in earlier), Decimal(0)),
+        overrides=desk.overrides,
     )
-    page.gate_input = given
-    verdicts = apply_gates(given)
-    page.decided(verdicts)
-    return verdicts
 
 
 def _moves_its_price(working: WorkParameters) -> bool:

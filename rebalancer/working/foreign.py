@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rebalancer.ledger import bookable
 from rebalancer.model.flags import RUN, LatchedFlag, Severity
 from rebalancer.model.orders import LIQUIDATION, Fill, execution_revision, parse_reference
 from rebalancer.ports import Desk
@@ -18,10 +19,11 @@ def tell_foreign(desk: Desk, page: RunPage, fills: Iterable[Fill]) -> None:
     A position that the venue itself closed stops everything until the owner has looked: what
     happened once for want of margin happens again. Trades by hand are told and booked.
     """
-    known = {execution_revision(entry.fill.exec_id)[0] for entry in desk.books.entries()}
+    entries = desk.books.entries()
+    known = {execution_revision(entry.fill.exec_id)[0] for entry in entries}
     strange = [
         fill
-        for fill in fills
+        for fill in bookable(fills, entries, page.standing.began, desk.portfolio)
         if execution_revision(fill.exec_id)[0] not in known
         and (fill.origin or parse_reference(fill.reference, desk.portfolio) is None)
     ]

@@ -21,8 +21,8 @@ def book_income(desk: Desk, venue: Venue, account: AccountSnapshot, page: RunPag
     """Book what the venue's ledger says up to the time of `account`, so that cash is explained.
 
     Later lines wait for the next look: the account does not show them yet. What was booked
-    before our first run is in what the account held then. A venue without such a ledger
-    answers with nothing, and nothing changes.
+    before our first run (the first that left anything, even if it died) is in what the account
+    held then. A venue without such a ledger answers with nothing, and nothing changes.
     """
     since = _since(desk, page)
     told = tuple(each for each in venue.income(since) if since <= each.at <= account.at)
@@ -65,7 +65,6 @@ def flows_between(desk: Desk, after: datetime | None, slot: datetime) -> tuple[E
 
 
 def _since(desk: Desk, page: RunPage) -> datetime:
-    points = desk.books.equity()
-    first = points[0].slot if points else page.slot
+    first = page.standing.began or page.slot
     read = page.standing.due.get(READ)
     return first if read is None else max(first, datetime.fromisoformat(read) - OVERLAP)

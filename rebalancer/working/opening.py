@@ -17,6 +17,7 @@ from rebalancer.errors import (
 )
 from rebalancer.model.flags import Step
 from rebalancer.model.records import Mode
+from rebalancer.model.secret import masked
 from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.closing import close_after_failure
@@ -32,18 +33,20 @@ def _dry(desk: Desk) -> bool:
 
 
 @contextmanager
-def open_page(desk: Desk, slot: datetime) -> Iterator[RunPage]:
+def open_page(desk: Desk, slot: datetime, command: str = "") -> Iterator[RunPage]:
     """Open the page of a slot and close it whatever happens.
 
-    An `Exception` that leaves the hour becomes a HALT flag with its step; what steps 8 to 13
-    are for still happens from what the page knows. A kill (`BaseException`) passes through:
-    the next run finishes from the journal. Raises `StateError` when nothing can be written.
+    `command` names what is done instead of a run. An `Exception` that leaves the hour becomes
+    a HALT flag with its step; what steps 8 to 13 are for still happens from what the page
+    knows. A kill (`BaseException`) passes through: the next run finishes from the journal.
+    Raises `StateError` when nothing can be written.
     """
     desk.books.entries()  # damaged or missing books end the run before anything is sent
     desk.books.equity()
     earlier = [line for line in desk.books.journal(slot) if line.get("kind") == "begin"]
     attempt = len(earlier) + 1
-    page = RunPage(desk, slot, min(attempt, MOST_DRY_RUNS) if _dry(desk) else attempt)
+    attempt = min(attempt, MOST_DRY_RUNS) if _dry(desk) else attempt
+    page = RunPage(desk, slot, attempt, command)
     page.begin()
     try:
         yield page
@@ -97,9 +100,9 @@ def note_failure(page: RunPage, error: Exception) -> None:
     A report that fails (steps 10 to 12) is a flag of its own and never the exit code.
     """
     page.failure = error
-    page.host["traceback"] = traceback.format_exception(error)
+    page.host["traceback"] = [masked(part) for part in traceback.format_exception(error)]
     known = isinstance(error, RebalancerError)
-    words = str(error) if known else f"{type(error).__name__}: {error}"
+    words = masked(str(error) if known else f"{type(error).__name__}: {error}")
     advice = error.advice if isinstance(error, RebalancerError) else RebalancerError.advice
     message = f"step {int(page.at_step)}: {words}. {advice}"
     if page.at_step >= Step.ALERT:

@@ -12,7 +12,7 @@ from rebalancer.errors import EXIT_LADDER, DataError, DeadlineExceeded, StateErr
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.codec import to_plain
 from rebalancer.model.flag_table import FLAG_TABLE
-from rebalancer.model.flags import RUN, ErrorFlag, Step
+from rebalancer.model.flags import RUN, ErrorFlag, Severity, Step
 from rebalancer.model.income import Income
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import (
@@ -31,6 +31,9 @@ from rebalancer.risk import Funding, GateInput, Verdicts, funding_of
 Fact = TypeVar("Fact")
 LOG = logging.getLogger(__name__)
 
+DOUBTS = frozenset({"unresolved-order", "reconciliation-break", "many-breaks", "corporate-action"})
+"""Latched flags that say that books and venue may not agree on what is held."""
+
 
 class RunPage:
     """The page of one attempt at one slot; implements `ports.Page`.
@@ -42,12 +45,19 @@ class RunPage:
     before their record, `traded` our executions that were counted in this run, `income` what it
     booked of the venue's own ledger, `stops` ours by reference as last told, `unaccepted` what
     was remembered before step 4 accepted anything.
+
+    `command` is what the owner typed instead of a run ("cancel", "flatten"; '' for a run). Such
+    a page does what it is for while a HALT file stands and breakers are latched; a HALT file
+    that comes or changes meanwhile stops it like a run.
     """
 
-    def __init__(self, desk: Desk, slot: datetime, attempt: int) -> None:
+    def __init__(self, desk: Desk, slot: datetime, attempt: int, command: str = "") -> None:
         self.desk = desk
         self.slot = slot
         self.attempt = attempt
+        self.command = command
+        self.known_halt = desk.books.halt_reason() if command else None
+        self.forbidden = False
         self.at_step = Step.START
         self.intents: dict[str, ApprovedOrder] = {}
         self.orders: dict[str, WorkingOrder] = {}
@@ -94,6 +104,22 @@ class RunPage:
     def flags(self) -> tuple[ErrorFlag, ...]:
         """Return the flags raised so far, in the order in which they were raised."""
         return tuple(self._flags.values())
+
+    @property
+    def halted(self) -> bool:
+        """Return whether anything forbids every order of this page."""
+        found = (flag for flag in self.flags if flag.severity is Severity.HALT)
+        return self.forbidden or any(not self.works_despite(flag) for flag in found)
+
+    def works_despite(self, flag: ErrorFlag) -> bool:
+        """Return whether a command of the owner's goes on in spite of a flag; a run never does.
+
+        Breakers and the HALT file of before are meant for runs. What makes doubtful what is
+        held, or what an order would meet at the venue, stops commands too.
+        """
+        if not self.command or flag.code in DOUBTS:
+            return False
+        return flag.code == "halt-file" or FLAG_TABLE[flag.code].latched
 
     def step(self, step: Step) -> None:
         """Begin a step; nothing goes on past the deadline before the orders are out."""
@@ -157,14 +183,20 @@ class RunPage:
 
     def stop(self) -> ErrorFlag | None:
         """Return why nothing more may be sent: a HALT file or the deadline; None to go on."""
-        reason = self.desk.books.halt_reason()
-        if reason is not None:
-            self.flag("halt-file", f"a HALT file forbids sending: {reason or 'no reason given'}")
+        if self.halt_file():
             return self._flags["halt-file", RUN]
         if self.desk.late():
             self.flag("deadline", "the run's time is over; nothing more was sent")
             return self._flags["deadline", RUN]
         return None
+
+    def halt_file(self) -> bool:
+        """Return whether a HALT file forbids sending, now or earlier in this run; flag it."""
+        reason = self.desk.books.halt_reason()
+        if reason is not None and reason != self.known_halt:
+            self.forbidden = True
+            self.flag("halt-file", f"a HALT file forbids sending: {reason or 'no reason given'}")
+        return self.forbidden
 
     def intend(self, orders: Sequence[ApprovedOrder]) -> None:
         """Journal approved orders, durably, before they go to the wire."""
@@ -220,7 +252,8 @@ class RunPage:
 
     def begin(self) -> None:
         """Reserve this attempt's reference numbers in the journal."""
-        self._note("begin", durable=True, attempt=self.attempt, mode=self.desk.mode.value)
+        more = {"command": self.command} if self.command else {}
+        self._note("begin", durable=True, attempt=self.attempt, mode=self.desk.mode.value, **more)
 
     def told(self) -> None:
         """Journal that this run's troubles were told."""

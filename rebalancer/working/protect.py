@@ -15,7 +15,6 @@ from datetime import timedelta
 
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.model.account import AccountSnapshot, Position
-from rebalancer.model.flags import halted
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import OrderStatus, Purpose, WorkingOrder, parse_reference
 from rebalancer.model.stops import PlaceStop, StopOrder
@@ -76,7 +75,7 @@ class _Shift:
     ) -> None:
         self.desk, self.venue, self.hands, self.page = desk, venue, hands, page
         self.triggered = triggered
-        self.calm = not halted(page.flags)
+        self.calm = not page.halted
         self.stops: tuple[StopOrder, ...] = ()
         self.positions: dict[InstrumentId, Position] = {}
         self.numbers: dict[InstrumentId, int] = {}

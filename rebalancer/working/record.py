@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from rebalancer.ledger import equity_point
 from rebalancer.model.account import AccountSnapshot
-from rebalancer.model.flags import LatchedFlag, Severity, halted
+from rebalancer.model.flags import LatchedFlag, Severity
 from rebalancer.model.money import Money
 from rebalancer.model.orders import Fill
 from rebalancer.model.plan import Plan
@@ -25,7 +25,7 @@ def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> Ru
     """Return the run's record; `after` None when the account was not seen after it."""
     plan, read = page.last(Plan), page.last(SignalsRead)
     session = session_date(desk, page.now)
-    outcome = Outcome.HALTED if halted(page.flags) else Outcome.FINISHED
+    outcome = Outcome.HALTED if page.halted else Outcome.FINISHED
     return RunRecord(
         schema=SCHEMA,
         portfolio=desk.portfolio,
@@ -55,6 +55,7 @@ def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> Ru
         standing=page.standing,
         income=page.income,
         stops=tuple(page.stops[name] for name in sorted(page.stops)),
+        command=page.command,
     )
 
 

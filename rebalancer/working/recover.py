@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.ledger import trade_records
 from rebalancer.model.account import AccountSnapshot
-from rebalancer.model.codec import from_plain
+from rebalancer.model.codec import from_plain, to_plain
 from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
-from rebalancer.model.records import SCHEMA, EntryKind, Mode, Outcome, RunRecord
-from rebalancer.ports import Desk, Venue
-from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in
+from rebalancer.model.records import SCHEMA, EntryKind, Mode, Outcome, RunRecord, Standing
+from rebalancer.ports import Books, Desk, Venue
+from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in, slot_of
 from rebalancer.working.foreign import tell_foreign
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date
@@ -30,6 +31,9 @@ SILENT = frozenset({OrderStatus.SENT, OrderStatus.UNKNOWN})
 
 LOOK_BACK = timedelta(days=1)
 """Executions are asked for from this long before the last record: ids make doubles harmless."""
+
+FARTHEST = timedelta(days=30)
+"""After a longer absence executions are asked for from so long ago only."""
 
 
 def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
@@ -43,6 +47,7 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
             f"{desk.limits.max_clock_skew_seconds:g} s; nothing is sent",
         )
     page.untold = _untold(desk, page)
+    page.standing = replace(page.standing, began=page.standing.began or _began(desk, page))
     dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)
     own = desk.books.journal(page.slot)
     ended = max((line["attempt"] for line in own if line.get("kind") == "end"), default=0)
@@ -56,8 +61,10 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
     settle(desk, venue, page, suspects)
     for slot in left:
         _tell_death(page, slot, journals[slot])
+    if dead:
+        page.remember()  # records without what is remembered would look like a lost memory
     for slot in dead:
-        _record_dead(desk, page, slot, journals[slot])
+        _record_dead(desk, page, slot, desk.books.journal(slot))
 
 
 def book_what_happened(
@@ -66,10 +73,13 @@ def book_what_happened(
     page: RunPage,
     journals: Mapping[datetime, Sequence[Mapping[str, Any]]],
 ) -> None:
-    """Book executions that the journals or the venue have and the books have not."""
-    last = desk.books.last_record()
-    times = [*journals, *(() if last is None else (last.slot,))]
-    since = (min(times) if times else page.slot) - LOOK_BACK
+    """Book executions that the journals or the venue have and the books have not.
+
+    Runs that could not look (no connection) do not count as looks: the venue is asked from
+    where it was really read last.
+    """
+    now, since = venue.now(), read_until(desk.books, page.standing, page.slot)
+    since = max(min([*journals, since]), now - FARTHEST) - LOOK_BACK
     seen = [
         from_plain(Fill, line["fill"], "journal")
         for journal in journals.values()
@@ -78,11 +88,28 @@ def book_what_happened(
     ]
     newest = {fill.exec_id: fill for fill in (*seen, *venue.executions(since))}
     tell_foreign(desk, page, newest.values())
-    count = book_fills(desk, page.slot, tuple(newest.values()))
+    count = book_fills(desk, page, tuple(newest.values()))
     if count:
         page.flag(
             "fills-while-away", f"{count} lines were booked for executions since the last run"
         )
+    page.standing = replace(page.standing, executions_read=now)
+
+
+def read_until(books: Books, standing: Standing, default: datetime) -> datetime:
+    """Return until when executions were surely read; `default` for new books."""
+    last = books.last_record()
+    times = [] if last is None else [last.slot]
+    if standing.executions_read is not None:
+        times.append(standing.executions_read)
+    return min(times, default=default)
+
+
+def _began(desk: Desk, page: RunPage) -> datetime:
+    """Return when the books began: with the first run that left anything."""
+    times = [page.slot, *desk.books.unfinished(), *(each.slot for each in desk.books.equity()[:1])]
+    last = desk.books.last_record()
+    return min(times if last is None else [*times, last.slot])
 
 
 def settle(
@@ -101,7 +128,7 @@ def settle(
             why = f"the venue shows it as {found[0].status}"
             _keep(desk, page, reference, suspects[reference], why, absent=False)
         elif found or _proved_absent(desk, page, venue, reference):
-            _release(page, reference)
+            _resolve(desk, page, reference, found)
         else:
             _keep(
                 desk,
@@ -141,6 +168,32 @@ def _proved_absent(desk: Desk, page: RunPage, venue: Venue, reference: str) -> b
     subject = InstrumentId(flag.subject) if flag else None
     expected = expected_now(desk.books)
     return subject is None or venue.account().quantity(subject) == expected.get(subject, 0)
+
+
+def _resolve(desk: Desk, page: RunPage, reference: str, found: Sequence[WorkingOrder]) -> None:
+    """Journal what became of an order with its own run, then lift its flag.
+
+    `found` empty: it was never there.
+    """
+    slot = slot_of(reference, desk.portfolio)
+    told = None if slot is None else intents_in(desk.books.journal(slot)).get(reference)
+    if slot is not None and told is not None:
+        order = from_plain(ApprovedOrder, told, "journal")
+        absent = WorkingOrder(
+            reference=reference,
+            venue_id="",
+            instrument=order.instrument,
+            quantity=order.quantity,
+            filled=Decimal(0),
+            limit=order.intent.limit,
+            status=OrderStatus.NOT_SENT,
+            at=page.now,
+            message="the venue proved that it never had it",
+        )
+        for each in found or (absent,):
+            line = {"kind": "order", "order": to_plain(each)}
+            desk.books.note(slot, line, durable=False)
+    _release(page, reference)
 
 
 def _release(page: RunPage, reference: str) -> None:
@@ -244,7 +297,7 @@ def _record_dead(
         portfolio=desk.portfolio,
         slot=slot,
         attempt=len(begins),
-        mode=Mode(begins[-1]["mode"]) if begins else desk.mode,
+        mode=Mode(begins[-1].get("mode", desk.mode)) if begins else desk.mode,
         session=session_date(desk, slot),
         outcome=Outcome.FAILED,
         exit_code=70,
@@ -258,6 +311,7 @@ def _record_dead(
         positions_expected=expected_now(desk.books),
         entries=len(entries),
         standing=replace(page.standing),
+        command=str(begins[-1].get("command", "")) if begins else "",
     )
     desk.books.save_record(
         record, {"recovered_by": f"{page.slot:%Y-%m-%dT%H%MZ}"}, trade_records(entries)

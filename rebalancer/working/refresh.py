@@ -40,7 +40,10 @@ def refresh_bars(desk: Desk, venue: Venue, page: RunPage) -> Histories:
         if desk.hourly_candles is None:
             raise StateError("a sleeve wants hourly bars, and there is no store for them")
         hours = _Refresh(desk, venue, page, BarSize.HOUR, desk.hourly_candles).panel()
-    return Histories(days, hours, refresh_funding(desk, venue, page.now))
+    rates = refresh_funding(desk, venue, page.now)
+    for number, words in enumerate(desk.dropped(), 1):
+        page.flag("cache-dropped", words, f"file:{number}")
+    return Histories(days, hours, rates)
 
 
 def _wanted(desk: Desk, size: BarSize) -> tuple[Sleeve, ...]:

@@ -46,6 +46,7 @@ from rebalancer.risk import (
     release,
     too_small,
 )
+from rebalancer.working.call_back import call_back
 from rebalancer.working.page import RunPage
 
 MOST_IDLE_ROUNDS = 3
@@ -65,9 +66,10 @@ def work(
     """Send approved orders and work them until they are done or their time is up.
 
     Reductions go first; the others go as soon as what they cost is really there. Before each
-    message the page is asked whether it may still go out. An order that the venue does not
-    acknowledge in time is looked up once and never sent again. No orders: nothing happens. In a
-    dry run every approved order is answered "not sent" at once: there are no proceeds to wait for.
+    message the page is asked whether it may still go out; a HALT file also calls back what works
+    already. An order that the venue does not acknowledge in time is looked up once and never sent
+    again. No orders: nothing happens. In a dry run every approved order is answered "not sent" at
+    once: there are no proceeds to wait for.
     """
     shift = Shift(desk, venue, hands, page, approved)
     if not hands.sends:
@@ -77,6 +79,7 @@ def work(
         shift.send_what_may_go()
         shift.make_moves()
         shift.listen()
+    call_back(desk, venue, hands, page, shift.take)
     shift.look_up_silent()
     shift.explain_unsent()
     page.now = venue.now()
@@ -113,6 +116,8 @@ class Shift:
         """
         if self.idle > MOST_IDLE_ROUNDS or self.desk.late():
             return False
+        if self.page.forbidden:
+            return False
         if self.stopped:  # nothing more goes out: only what was sent is still heard of
             return any(state.status is OrderStatus.SENT for state in self.states.values())
         if any(not isinstance(move, Done) for move in self._moves().values()):
@@ -148,26 +153,33 @@ class Shift:
         self.page.intend(orders)
         self.states |= {order.reference: start(order, now) for order in orders}
         for place, order in enumerate(orders):
-            if not self._may_send():
-                self._take([_not_sent(order, now)])
+            # A slow venue may have let the approval run out meanwhile.
+            if not self._may_send() or (now := self.venue.now()) > order.deadline:
+                self.take([_not_sent(order, now)])
                 continue
             try:
-                self._take(self.hands.submit([order.place(now)]))
+                self.take(self.hands.submit([order.place(now)]))
             except RebalancerError:
                 # What stands behind the broken one never left: nobody has to look for it.
-                self._take([_not_sent(later, now) for later in orders[place + 1 :]])
+                self.take([_not_sent(later, now) for later in orders[place + 1 :]])
                 raise
             self.page.sent([order.reference])
 
     def make_moves(self) -> None:
-        """Re-price, cancel or follow up the orders whose time for it has come."""
+        """Re-price, cancel or follow up the orders whose time for it has come.
+
+        A HALT file is looked for even while there is nothing to send: it ends the waiting too.
+        """
+        if self.states and self.page.halt_file():
+            self.stopped = True
+            return
         self._follow_up()
         moves = self._moves()
         self._peg([name for name, move in sorted(moves.items()) if isinstance(move, Peg)])
         for reference, move in sorted(moves.items()):
             if isinstance(move, Replace):
                 if self._may_send():
-                    self._take(self.hands.replace(move))
+                    self.take(self.hands.replace(move))
                 # Asked for even when it may not go out: it is not asked for again and again.
                 self.states[reference] = asked(self.states[reference], move, self.venue.now())
             elif isinstance(move, CancelRequest):
@@ -196,7 +208,7 @@ class Shift:
                 self.states[reference] = asked(self.states[reference], ending, now)
             elif now <= state.approved.deadline:
                 move = state.approved.replace(price, now)
-                self._take(self.hands.replace(move))
+                self.take(self.hands.replace(move))
 
     def _ended_open(self) -> list[tuple[OrderState, Then]]:
         """Return the orders that ended with something open, and what is to follow each."""
@@ -269,7 +281,7 @@ class Shift:
             self.idle += 1
             return
         self.idle = 0
-        self._take(self.venue.wait(until))
+        self.take(self.venue.wait(until))
         at = self.venue.now()
         self.states = {
             name: silence(state, self.desk.working, at) for name, state in self.states.items()
@@ -337,7 +349,7 @@ class Shift:
         order = self.page.orders.get(reference)
         dying = order is None or order.status is OrderStatus.PENDING_CANCEL
         if order is not None and not dying and not order.status.terminal:
-            self._take(self.hands.cancel(order))
+            self.take(self.hands.cancel(order))
 
     def _moves(self) -> dict[str, Move]:
         now = self.venue.now()
@@ -358,7 +370,8 @@ class Shift:
         self.page.flag("restart-window", f"the gateway restarts in {window}: nothing more is sent")
         return True
 
-    def _take(self, events: Sequence[VenueEvent]) -> None:
+    def take(self, events: Sequence[VenueEvent]) -> None:
+        """Journal events and let the orders they are about know."""
         for event in events:
             self.page.saw(event)
             state = self.states.get(event.reference)
@@ -376,5 +389,5 @@ def _not_sent(order: ApprovedOrder, at: datetime) -> WorkingOrder:
         limit=order.intent.limit,
         status=OrderStatus.NOT_SENT,
         at=at,
-        message="the run stopped before this order went out",
+        message="the run stopped, or its approval ended, before this order went out",
     )

@@ -117,6 +117,13 @@ def test_orders_of_a_killed_run_count_against_the_limits_of_their_session(
     )
     assert standing.turnover_in_session == traded
     assert before.orders_in_session == 1
+    # What limits over days and the reject rate are judged by: each attempt once, whole.
+    runs = [each.run for each in standing.recent_orders]
+    assert runs == sorted(set(runs))
+    assert sum(each.orders for each in standing.recent_orders) == len(world.venue()["orders"])
+    assert [each.orders for each in standing.sessions] == [
+        len(world.venue()["orders"]) - standing.orders_in_session
+    ][: len(standing.sessions)]
 
 
 def test_a_second_kill_while_the_first_is_repaired_loses_nothing(

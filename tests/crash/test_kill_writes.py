@@ -115,6 +115,13 @@ def test_orders_that_were_meant_and_never_sent_are_held_until_their_absence_is_p
     assert not world.standing().latched
     prove_targets(world)
     assert not references & set(world.references())
+    # The journal of their run tells how it ended with them.
+    fates = {
+        line["order"]["reference"]: line["order"]["status"]
+        for line in world.journal(CRASH)
+        if line["kind"] == "order"
+    }
+    assert {fates[name] for name in references} == {"not sent"}
 
 
 def killed(hangman: Hangman, world: World, *, step: int, write: int, torn: bool = False) -> None:

@@ -185,5 +185,5 @@ def test_without_any_quote_nothing_is_sent(tmp_path: Path) -> None:
     other_wants(world, ("0.5", "0.4"), FIRST)
     record = world.hour(FIRST, faults=[Fault(FaultKind.MISSING_QUOTE, count=None)])
     assert world.venue()["orders"] == []
-    assert codes(record) == {"price-missing"}
-    assert len(record.flags) == 4
+    assert codes(record) == {"price-missing", "data-poor", "data-missing"}
+    assert len(record.flags) == 4 + 2  # each instrument, and what it means for the run

@@ -51,7 +51,7 @@ def _own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return make_world(tmp_path, extra=QUIET)
+    return make_world(tmp_path, extra=QUIET, risk='heal_weight = "0"')
 
 
 @pytest.fixture

@@ -215,7 +215,8 @@ def test_a_session_that_lost_too_much_is_over_until_the_next_one(tmp_path: Path)
 
 
 def test_a_fall_from_the_high_water_mark_halts_until_resume(tmp_path: Path) -> None:
-    world = make_world(tmp_path, symbols=SYMBOLS, extra=QUIET, risk='drawdown = "0.05"')
+    risk = 'drawdown = "0.05"\ndaily_loss = "0.5"'
+    world = make_world(tmp_path, symbols=SYMBOLS, extra=QUIET, risk=risk)
     world.wants(WANTED, FIRST)
     world.hour(FIRST)
     world.hour(THURSDAY - timedelta(days=7))

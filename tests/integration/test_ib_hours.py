@@ -195,9 +195,13 @@ def test_a_data_farm_that_stays_broken_ends_the_run_before_it_begins(gateways: G
 def test_delayed_prices_are_never_traded_on(gateways: Gateways) -> None:
     gateways.changes["market_data"] = "delayed"
     record = gateways.hour(FIRST)
-    assert record.exit_code == 0
-    assert record.refused or "price-missing" in codes(record)
+    assert record.exit_code == 3  # all of them: there is nothing to decide from
+    assert {"price-missing", "data-missing"} <= codes(record)
     assert not gateways.counts.get("placeOrder")
+    gateways.changes["market_data"] = "live"
+    record = gateways.hour(FIRST + HOUR)
+    assert record.exit_code == 0  # prices are back, and this very run trades
+    assert gateways.counts.get("placeOrder")
 
 
 def test_what_comes_into_the_restart_window_while_a_run_is_at_work_stays_here(

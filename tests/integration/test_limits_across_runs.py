@@ -98,9 +98,7 @@ def test_an_account_that_is_not_adopted_has_no_breaks_latched(tmp_path: Path) ->
     assert world.references() == {}
 
 
-@pytest.mark.parametrize(
-    "name", ["fills.jsonl", "equity.csv", "breakers.json", "candles/bars.npz", "paper/books.json"]
-)
+@pytest.mark.parametrize("name", ["fills.jsonl", "equity.csv", "breakers.json", "paper/books.json"])
 def test_check_refuses_what_a_run_would_refuse(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

@@ -52,12 +52,17 @@ class Executions:
 
         `ours` are instruments in which orders of this run have traded.
         """
-        now, names = self._line.now(), set(ours)
+        names = set(ours)
         if self._usdm:
             symbols = traded_symbols(self._reading.income_rows(since))
             names |= {self._line.instrument_id(symbol) for symbol in symbols}
         else:
             names |= {each.id for each in self._line.universe}
+        return self.only(since, names)
+
+    def only(self, since: datetime, names: Iterable[InstrumentId]) -> tuple[Fill, ...]:
+        """Return the executions in these instruments at or after `since`, oldest first."""
+        now = self._line.now()
         found = [fill for name in sorted(names) for fill in self._of(name, since, now)]
         return tuple(sorted(found, key=lambda each: (each.at, each.exec_id)))
 

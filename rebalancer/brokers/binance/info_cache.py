@@ -64,6 +64,8 @@ class ExchangeInfo:
         self._wanted = tuple(sorted(symbols))
         self._rows: Mapping[str, Row] | None = None
         self._kept: Mapping[str, Row] | None = None
+        self.dropped = ""
+        """Why what was kept cannot be used, '' when it can (or was not read)."""
 
     def rows(self) -> Mapping[str, Row]:
         """Return the rows by symbol, asked for once a connection; raises when they are not told.
@@ -127,7 +129,8 @@ class ExchangeInfo:
         except (
             StateError, BlindError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
         ) as error:  # fmt: skip
-            _LOG.warning("%s cannot be used and is fetched again: %s", self._path, error)
+            self.dropped = f"{self._path} cannot be used and is fetched again: {error}"
+            _LOG.warning("%s", self.dropped)
             return {}
 
     def _save(self, found: Mapping[str, Row]) -> None:

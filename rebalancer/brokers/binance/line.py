@@ -144,8 +144,10 @@ class BinanceLine:
         if known is not None:
             return known.id
         kind = "PERP" if self.product is Product.USDM else "SPOT"
-        ascii_name = "".join(c if c.isascii() else f"U{ord(c):X}" for c in symbol)
-        return InstrumentId(f"{ascii_name[:24]}.{kind}@BINANCE")
+        plain = "".join(
+            c if c.isascii() and (c.isalnum() or c in "_-") else f"U{ord(c):X}" for c in symbol
+        )
+        return InstrumentId(f"{plain[:24]}.{kind}@BINANCE")
 
     def instrument(self, symbol: str) -> Instrument | None:
         """Return the instrument of the universe that the exchange calls so, None for none."""
@@ -224,7 +226,13 @@ class BinanceLine:
             return self._refused(what, product, error.status_code, error.response)
         except requests.RequestException as error:
             return judged.of_silence(what, error)
-        except (BinanceRequestException, AttributeError, TypeError, KeyError):
+        except (
+            BinanceRequestException,
+            AttributeError,
+            TypeError,
+            KeyError,
+            RecursionError,
+        ):
             # The library stumbles over bodies that are no JSON, and over JSON that is no object.
             response = self.client.response
             if response is None:
@@ -246,7 +254,7 @@ class BinanceLine:
         self.throttle.heard(product, response.headers, self.now())
         try:
             body = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if status < 300:
             return judged.of_rubbish(what, status)

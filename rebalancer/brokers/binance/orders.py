@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,8 +100,12 @@ class OrderBook:
             raise OutcomeUnknown(f"{reference}: not known there yet, and it may still arrive")
         return self._in_all_orders(reference, symbol)
 
-    def executions(self, since: datetime) -> tuple[Fill, ...]:
-        """Return every execution at or after `since`, oldest first."""
+    def executions(
+        self, since: datetime, only: Collection[InstrumentId] | None = None
+    ) -> tuple[Fill, ...]:
+        """Return every execution at or after `since` (in `only` these), oldest first."""
+        if only is not None:
+            return self._trades.only(since, only)
         traded = {order.instrument for order in self.told.values() if order.filled}
         return self._trades.since(since, traded)
 

@@ -48,18 +48,26 @@ def milliseconds(at: datetime) -> int:
     return (at - EPOCH) // _MILLISECOND
 
 
+_MOST_DIGITS = 40
+"""Numbers with more digits before the point are rubbish, whatever arithmetic makes of them."""
+
+
 def moment(at: object, what: str) -> datetime:
     """Return a time of the exchange; raises `BlindError` when it is none."""
-    return EPOCH + whole(at, what) * _MILLISECOND
+    try:
+        return EPOCH + whole(at, what) * _MILLISECOND
+    except OverflowError as error:
+        raise BlindError(f"{what}: {at!r:.40} is no time") from error
 
 
 def whole(value: object, what: str) -> int:
     """Return a whole number of the exchange, told as a number or as text."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
-        return int(value)
-    raise BlindError(f"{what}: {value!r} is not a whole number")
+    digits = value.removeprefix("-") if isinstance(value, str) else ""
+    if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS:
+        return int(str(value))
+    raise BlindError(f"{what}: {value!r:.80} is not a whole number")
 
 
 def number(value: object, what: str) -> Decimal:
@@ -69,9 +77,9 @@ def number(value: object, what: str) -> Decimal:
             found = Decimal(value)
         except InvalidOperation:
             found = Decimal("NaN")
-        if found.is_finite():
+        if found.is_finite() and found.adjusted() < _MOST_DIGITS:
             return found
-    raise BlindError(f"{what}: {value!r} is not a number")
+    raise BlindError(f"{what}: {value!r:.80} is not a number")
 
 
 def rows(answer: object, what: str) -> list[dict[str, Any]]:

@@ -46,7 +46,11 @@ class Reading:
         self, instruments: Sequence[Instrument], flag: listing.Flag
     ) -> tuple[Instrument, ...]:
         """Return the instruments with the exchange's rules; see `ports.Venue.listed`."""
-        return listing.listed(self.info, instruments, flag, self._line.product, self._line.now())
+        now = self._line.now()
+        found = listing.listed(self.info, instruments, flag, self._line.product, now)
+        if self.info.dropped:
+            flag("cache-dropped", self.info.dropped, "file:exchange_info")
+        return found
 
     def market(self, instruments: Sequence[Instrument]) -> MarketSnapshot:
         """Return quotes, asked for now."""

@@ -18,6 +18,7 @@ Row = Mapping[str, Any]
 
 def order_of(line: BinanceLine, row: Row) -> WorkingOrder:
     """Return an ordinary order; a market order's price of zero is none."""
+    _object(row)
     what = f"order {row.get('orderId')}"
     price = number(row.get("price", "0"), what)
     at = row.get("updateTime") or row.get("transactTime") or row.get("time")
@@ -38,6 +39,7 @@ def fill_of(line: BinanceLine, row: Row) -> Fill:
 
     Its id is that of the trade with its symbol: trade ids are counted by symbol.
     """
+    _object(row)
     what = f"trade {row.get('id')}"
     symbol = str(_there(row, "symbol", what))
     known = line.instrument(symbol)
@@ -61,6 +63,7 @@ def fill_of(line: BinanceLine, row: Row) -> Fill:
 
 def stop_of(line: BinanceLine, row: Row) -> StopOrder:
     """Return an order of the algo service."""
+    _object(row)
     what = f"algo order {row.get('algoId')}"
     price = number(row.get("price") or "0", what)
     return StopOrder(
@@ -84,6 +87,11 @@ def plain(value: Decimal) -> str:
     if not value.is_finite() or value < 0:
         raise DataError(f"{value} cannot be sent")
     return f"{value.normalize():f}" if value else "0"
+
+
+def _object(row: object) -> None:
+    if not isinstance(row, Mapping):
+        raise BlindError(f"the exchange's answer has {row!r:.80} where an object belongs")
 
 
 def _there(row: Row, key: str, what: str) -> Any:

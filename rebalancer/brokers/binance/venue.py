@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from rebalancer.brokers.binance import account_spot, account_usdm
@@ -14,7 +14,7 @@ from rebalancer.brokers.binance.reading import Reading
 from rebalancer.errors import ConnectError
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.income import Income
-from rebalancer.model.instrument import Instrument
+from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.market import MarketSnapshot
 from rebalancer.model.orders import Fill, VenueEvent, WorkingOrder
 from rebalancer.model.panel import Panel
@@ -105,10 +105,16 @@ class BinanceVenue:
         self._require_open()
         return self.book.open_orders()
 
-    def executions(self, since: datetime) -> tuple[Fill, ...]:
-        """Return the account's executions since then, oldest first."""
+    def executions(
+        self, since: datetime, only: Collection[InstrumentId] | None = None
+    ) -> tuple[Fill, ...]:
+        """Return the account's executions since then, oldest first.
+
+        Without `only` a perpetual whose trades cost nothing and earned nothing is not among
+        them: the exchange's ledger has no line of it.
+        """
         self._require_open()
-        return self.book.executions(since)
+        return self.book.executions(since, only)
 
     def find(self, reference: str) -> tuple[WorkingOrder, ...]:
         """Return the orders with this reference, ended ones too."""

@@ -12,6 +12,7 @@ from urllib3.exceptions import NewConnectionError
 from rebalancer.brokers.binance.errors import RequestRefused, Treatment, meaning
 from rebalancer.brokers.binance.parameters import Product
 from rebalancer.errors import BlindError, ConnectError, OutcomeUnknown
+from rebalancer.model.secret import masked
 
 WORDS_MOST = 200
 """How much of the exchange's own words is told."""
@@ -111,7 +112,7 @@ def _told(body: Any) -> tuple[int, str]:
         return 0, ""
     code, words = body.get("code"), body.get("msg")
     number = code if isinstance(code, int) and not isinstance(code, bool) else 0
-    return number, words if isinstance(words, str) else ""
+    return number, masked(words) if isinstance(words, str) else ""
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

@@ -8,12 +8,13 @@ the next run sends a plain limit order; in the same run nothing is sent again.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from rebalancer.brokers.ib.efficiency import SmallFiles
-from rebalancer.errors import DataError
+from rebalancer.errors import StateError
 from rebalancer.model.instrument import InstrumentId, Kind, split_instrument_id
 from rebalancer.model.orders import OrderType, TimeInForce
 
@@ -21,6 +22,7 @@ FILE = "adaptive.json"
 REMEMBER = timedelta(days=30)
 """How long a refusal is remembered; then Adaptive is tried again."""
 
+_LOG = logging.getLogger("rebalancer.brokers.ib")
 _KINDS = frozenset({Kind.STOCK, Kind.FUTURE, Kind.OPTION})
 _CODES = frozenset({387, 439, 441, 442, 443})
 """Unsupported type here; no such algorithm; bad attributes; not allowed for this order; unknown."""
@@ -57,12 +59,13 @@ class AdaptiveMemory:
         self.files.replace(self.folder / FILE, json.dumps(plain, indent=1).encode("ascii"))
 
     def _read(self) -> dict[str, datetime]:
-        """Return what is remembered; a damaged file is an error that names it."""
+        """Return what is remembered; what cannot be read is as good as nothing."""
         path = self.folder / FILE
-        if not self.files.exists(path):
-            return {}
         try:
+            if not self.files.exists(path):
+                return {}
             plain = json.loads(self.files.read(path))
             return {str(name): datetime.fromisoformat(at) for name, at in plain.items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise DataError(f"{path}: not a list of refusals ({error}); remove it") from error
+        except (StateError, ValueError, AttributeError, TypeError, RecursionError) as error:
+            _LOG.warning("%s cannot be used and is begun anew: %s", path, error)
+            return {}

@@ -102,6 +102,8 @@ class IbBroker:
     def _proved(self, line: Line, page: Page) -> IbVenue:
         """Connect, and hear everything once, each answer to its end."""
         contracts = Contracts(line, self.folder, self.files, self.universe)
+        if contracts.dropped:
+            page.flag("cache-dropped", contracts.dropped, "file:contracts")
         venue = IbVenue(
             line,
             contracts,

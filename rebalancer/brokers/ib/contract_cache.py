@@ -62,6 +62,8 @@ class ContractCache:
     files: CacheFiles
     listings: dict[InstrumentId, Listing] = field(default_factory=dict)
     rules: dict[int, KeptRule] = field(default_factory=dict)
+    dropped: str = ""
+    """Why what was kept cannot be used, '' when it can."""
 
     def __post_init__(self) -> None:
         """Read what is there; what cannot be read is as good as nothing."""
@@ -75,7 +77,8 @@ class ContractCache:
             self.listings = {InstrumentId(name): kept.listings[name] for name in kept.listings}
             self.rules = {int(number): kept.rules[number] for number in kept.rules}
         except (DataError, StateError, ValueError, TypeError, RecursionError) as error:
-            _LOG.warning("%s cannot be used and is fetched again: %s", path, error)
+            self.dropped = f"{path} cannot be used and is fetched again: {error}"
+            _LOG.warning("%s", self.dropped)
 
     def fresh(self, name: InstrumentId, now: datetime) -> Listing | None:
         """Return a listing that was asked for less than a day ago and knows today's hours."""

@@ -72,6 +72,11 @@ class Contracts:
             if kept is not None and not differs(instrument, instrument.con_id, kept.fields()):
                 self._names[kept.con_id] = instrument.id
 
+    @property
+    def dropped(self) -> str:
+        """Return why what was kept of contracts cannot be used, '' when it can."""
+        return self._cache.dropped
+
     def qualify(self, instruments: Sequence[Instrument] | None = None) -> None:
         """Find the contract of each instrument (None: of the universe), once a connection.
 

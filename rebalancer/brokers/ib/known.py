@@ -19,6 +19,9 @@ from rebalancer.model.orders import OrderStatus, WorkingOrder
 _MOVE_ONLY = frozenset({105, 110, 321, 329})
 """Codes that, while a re-price is on its way, are about the re-price and not the order."""
 
+_NO_MATCH = 105
+"""The order that was to be modified is another one: of a new order it says nothing."""
+
 
 @dataclass
 class KnownOrder:
@@ -147,7 +150,7 @@ class KnownOrder:
             return
         if effect is OrderError.CANCEL_REFUSED:
             self.cancel_travels = False
-        elif effect is OrderError.LOOK_UP:
+        elif effect is OrderError.LOOK_UP or (code == _NO_MATCH and self.moving_to is None):
             self.doubtful, self.cancel_travels = True, False
         elif effect is OrderError.REFUSED:
             about_the_move = self.moving_to is not None and code in _MOVE_ONLY

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
+from rebalancer.brokers.ib.bell import Bell
 from rebalancer.brokers.ib.client import LOG, library
 from rebalancer.brokers.ib.errors import meaning
 from rebalancer.brokers.ib.garbage import break_on_garbage
@@ -56,7 +57,7 @@ class Line:
         self.passage = passage
         self.loop = passage.loop()
         asyncio.set_event_loop(self.loop)
-        self.loop.set_exception_handler(_tell_of_a_task)
+        self._bell = Bell(self.loop)
         self.ib = self.lib.IB()
         self.ib.RequestTimeout = settings.request_seconds
         self.ib.RaiseRequestErrors = True
@@ -141,6 +142,7 @@ class Line:
             self._turn(0)
         finally:
             self._gone.cancel()
+            self._bell.remove()
             self.loop.close()
             asyncio.set_event_loop(None)
 
@@ -301,10 +303,10 @@ class Line:
         seconds: float,
         too_late: Callable[[], None] = lambda: None,
     ) -> T:
-        """Await something, the end of the wire, a refusal, or the end of the time."""
+        """Await something, the end of the wire or of the run, a refusal, or the end of the time."""
         self._refused = self.loop.create_future()
         task = asyncio.ensure_future(ask())
-        both: set[asyncio.Future[Any]] = {task, self._gone, self._refused}
+        both: set[asyncio.Future[Any]] = {task, self._gone, self._refused, self._bell.rung}
         try:
             while True:
                 done, _ = await asyncio.wait(
@@ -312,6 +314,8 @@ class Line:
                 )
                 if task in done:
                     return task.result()
+                if self._bell.rung in done:
+                    raise self._bell.answer()
                 if self._refused in done:
                     raise _Refused(*self._refused.result())
                 if self._gone in done:
@@ -384,8 +388,3 @@ class _Refused(Exception):
     def __init__(self, code: int, words: str) -> None:
         super().__init__(words)
         self.code, self.words = code, words
-
-
-def _tell_of_a_task(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Let what a task of the library's left behind go to the log, not to the terminal."""
-    LOG.debug("ib: %s: %r", context.get("message"), context.get("exception"))

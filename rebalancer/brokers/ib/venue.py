@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,7 @@ from rebalancer.brokers.ib.proof import proved
 from rebalancer.brokers.without_stops import VenueWithoutStops
 from rebalancer.errors import BlindError, ConnectError
 from rebalancer.model.account import AccountSnapshot
-from rebalancer.model.instrument import Instrument
+from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.market import MarketSnapshot
 from rebalancer.model.orders import Fill, VenueEvent, WorkingOrder
 from rebalancer.model.panel import Panel
@@ -103,9 +103,12 @@ class IbVenue(VenueWithoutStops):
         found = self._unless_read_only(lambda: self._read(self.book.open_orders))
         return found or ()
 
-    def executions(self, since: datetime) -> tuple[Fill, ...]:
+    def executions(
+        self, since: datetime, only: Collection[InstrumentId] | None = None
+    ) -> tuple[Fill, ...]:
         """Return the account's executions since then; the gateway has today's only."""
-        return self._read(lambda: self.book.executions(since))
+        found = self._read(lambda: self.book.executions(since))
+        return tuple(fill for fill in found if only is None or fill.instrument in only)
 
     def find(self, reference: str) -> tuple[WorkingOrder, ...]:
         """Return the orders with this reference, ended ones of today too."""

@@ -15,6 +15,8 @@ from rebalancer.simulators.binance_server.http import HttpServer
 from rebalancer.simulators.binance_server.server import BinanceServer
 from rebalancer.simulators.binance_server.spec import spec_from_json
 from rebalancer.simulators.child_end import log_file, serve
+from rebalancer.simulators.killing import sentence_of
+from rebalancer.simulators.outliving import looked, save_apart
 from rebalancer.store.atomic import Files
 
 
@@ -23,17 +25,18 @@ def main() -> None:
     serve(_made)
 
 
-def _made(line: str, stack: ExitStack) -> _Child:
+def _made(line: str, stack: ExitStack) -> ServedExchange:
     spec = spec_from_json(line)
-    return _Child(BinanceServer(spec, Files(), log_file(spec.wire_log, stack)))
+    return ServedExchange(BinanceServer(spec, Files(), log_file(spec.wire_log, stack)))
 
 
-class _Child:
+class ServedExchange:
     """An exchange with its port, and the orders that steer it."""
 
     def __init__(self, server: BinanceServer) -> None:
         self.steering = Steering(server)
         self.http = HttpServer(server, port=server.spec.port)
+        self.http.hearing = self.steering.executioner
 
     async def start(self) -> int:
         """Begin to listen; return the port."""
@@ -75,6 +78,11 @@ _ORDERS: Mapping[str, Callable[[Steering, Mapping[str, Any]], Any]] = {
     "counts": lambda steering, _: dict(steering.counts()),
     "used_weight": lambda steering, _: dict(steering.used_weight()),
     "trace": lambda steering, _: steering.trace(),
+    "kill": lambda steering, order: steering.executioner.pass_sentence(sentence_of(order)),
+    "spare": lambda steering, _: steering.executioner.forget(),
+    "heard": lambda steering, _: steering.executioner.heard(),
+    "look": lambda steering, _: looked(steering.server.exchange),
+    "books": lambda steering, order: save_apart(steering.server.exchange, order["folder"]),
 }
 
 

@@ -11,6 +11,7 @@ from rebalancer.simulators.binance_server.faults_of_the_engine import (
     ConnectionFaults,
     on_the_wire,
 )
+from rebalancer.simulators.killing import Executioner
 
 if TYPE_CHECKING:
     from rebalancer.simulators.binance_server.server import BinanceServer
@@ -72,6 +73,7 @@ class Steering:
         faults = server.spec.engine_faults
         self._connection = ConnectionFaults(faults)
         self._waiting = on_the_wire(faults)
+        self.executioner = Executioner()
 
     def now(self) -> datetime:
         """Return the simulated time."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from rebalancer.simulators.binance_server.call import Request, Response
 from rebalancer.simulators.binance_server.mishaps import Cut, refusal
+from rebalancer.simulators.killing import Hearing
 from rebalancer.simulators.loopback import bound, loopback, unusable
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ _END = b"\r\n\r\n"
 class HttpServer:
     """Takes clients for an exchange at an address of this machine's loopback.
 
-    `port` 0: any free one; afterwards `port` has it. `before` is called before each request.
+    `port` 0: any free one; afterwards `port` has it. `before` is called before each request,
+    `hearing` is asked and told of each.
     Raises `UsageError` for an address that others could reach, and for a port that is taken.
     One request is handled at a time, in the order in which they arrived.
     """
@@ -41,6 +43,7 @@ class HttpServer:
         self.host = loopback(host, WHO)
         self.port = port
         self.before = before
+        self.hearing: Hearing | None = None
         self.connections: set[_Connection] = set()
         self._listener: asyncio.Server | None = None
 
@@ -115,6 +118,10 @@ class _Connection(asyncio.Protocol):
             if taken is None:
                 return
             request, keep = taken
+            hearing, name = self._http.hearing, f"{request.method} {request.path}"
+            if hearing is not None and not hearing.before(name):
+                self.abort()
+                return
             try:
                 self._http.before()
                 response = self._http.server.handle(request)
@@ -134,6 +141,8 @@ class _Connection(asyncio.Protocol):
                 loop.call_later(response.delay, self._late, response, keep, request.method)
                 return
             self._write(response, keep=keep, body=request.method != "HEAD")
+            if hearing is not None:
+                hearing.after(name)
 
     def _late(self, response: Response, keep: bool, method: str) -> None:
         self._waiting = False

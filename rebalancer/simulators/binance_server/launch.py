@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rebalancer.model.codec import to_plain
 from rebalancer.simulators.binance_server.faults import HttpFault
 from rebalancer.simulators.binance_server.spec import BinanceSpec, spec_to_json
 from rebalancer.simulators.children import ChildVenue
+from rebalancer.simulators.living import LivingVenue
 
 
-class ChildServer(ChildVenue):
-    """A `Control` over an exchange in a child process, which ends with this one."""
+class _Orders:
+    """What a exchange in another process is told; `_ask` is the way there."""
 
-    def __init__(self, spec: BinanceSpec) -> None:
-        module = "rebalancer.simulators.binance_server.child"
-        super().__init__(module, spec_to_json(spec), "the simulated exchange")
+    def _ask(self, do: str, **more: Any) -> Any:
+        raise NotImplementedError
 
     def now(self) -> datetime:
         """Return the simulated time."""
@@ -57,3 +58,45 @@ class ChildServer(ChildVenue):
 
     def mount(self, session: Any) -> None:
         """Nothing: a session reaches a socket by itself."""
+
+
+class ChildServer(ChildVenue, _Orders):
+    """A `Control` over an exchange in a child process, which ends with this one."""
+
+    def __init__(self, spec: BinanceSpec) -> None:
+        module = "rebalancer.simulators.binance_server.child"
+        super().__init__(module, spec_to_json(spec), "the simulated exchange")
+
+
+class LivingServer(LivingVenue, _Orders):
+    """A `Control` over an exchange that outlives this process; see `outliving`.
+
+    Its time passes with orders and requests of this process only: between them it is known.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._known: datetime | None = None
+        super().__init__(path, "the simulated exchange")
+
+    def now(self) -> datetime:
+        """Return the simulated time."""
+        if self._known is None:
+            self._known = super().now()
+        return self._known
+
+    def mount(self, session: Any) -> None:
+        """Take note of each request of a session: time passes with it."""
+        send = session.send
+
+        def sent(*words: Any, **more: Any) -> Any:
+            try:
+                return send(*words, **more)
+            finally:
+                self._known = None
+
+        session.send = sent
+
+    def _ask(self, do: str, **more: Any) -> Any:
+        if do != "now":
+            self._known = None
+        return super()._ask(do, **more)

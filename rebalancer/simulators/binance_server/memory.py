@@ -12,6 +12,7 @@ from rebalancer.simulators.binance_server.faults import HttpFault
 from rebalancer.simulators.binance_server.server import BinanceServer, Cut
 from rebalancer.simulators.binance_server.spec import BinanceSpec
 from rebalancer.simulators.books import FilesLike
+from rebalancer.simulators.killing import Hearing
 
 PORT = 9090
 
@@ -21,6 +22,7 @@ class LocalServer:
 
     Sessions that were mounted reach it at `http://<host>:<port>`; a client that asks anything
     else goes to the network as ever. The same spec and the same client have the same trace.
+    `hearing` is asked and told of each request.
     """
 
     host = "127.0.0.1"
@@ -33,6 +35,7 @@ class LocalServer:
     ) -> None:
         self.port = spec.port or PORT
         self.server = BinanceServer(spec, files, write)
+        self.hearing: Hearing | None = None
         self._steering = Steering(self.server)
 
     def now(self) -> datetime:
@@ -73,15 +76,16 @@ class LocalServer:
 
     def mount(self, session: Any) -> None:
         """Let a `requests` session reach this exchange."""
-        session.mount(f"http://{self.host}:{self.port}/", _adapter(self.server))
+        session.mount(f"http://{self.host}:{self.port}/", _adapter(self))
 
     def close(self) -> None:
         """Save the books."""
         self._steering.save()
 
 
-def _adapter(server: BinanceServer) -> Any:
+def _adapter(control: LocalServer) -> Any:
     """Return a transport adapter that asks an exchange instead of opening a socket."""
+    server = control.server
     # requests is the client's; who serves over a socket needs none.
     import requests  # noqa: PLC0415
     from requests.adapters import BaseAdapter  # noqa: PLC0415
@@ -93,7 +97,7 @@ def _adapter(server: BinanceServer) -> Any:
         def send(self, request: Any, *_: Any, timeout: Any = None, **_words: Any) -> Any:
             patience = _patience(timeout)
             try:
-                answer = server.handle(as_heard(request))
+                answer = _heard(control, as_heard(request))
             except Cut as cut:
                 if not cut.timed_out:
                     words = "('Connection aborted.', RemoteDisconnected('closed'))"
@@ -119,6 +123,18 @@ def _adapter(server: BinanceServer) -> Any:
             """Nothing is open."""
 
     return Direct()
+
+
+def _heard(control: LocalServer, request: Request) -> Response:
+    """Answer a request; who listens is asked before, and told afterwards."""
+    hearing, name = control.hearing, f"{request.method} {request.path}"
+    if hearing is not None and not hearing.before(name):
+        raise Cut
+    try:
+        return control.server.handle(request)
+    finally:
+        if hearing is not None:
+            hearing.after(name)
 
 
 _FOREVER = 60.0

@@ -14,6 +14,8 @@ from rebalancer.simulators.ib_gateway.control import Steering
 from rebalancer.simulators.ib_gateway.faults import WireFault
 from rebalancer.simulators.ib_gateway.spec import GatewaySpec, open_gateway, spec_from_json
 from rebalancer.simulators.ib_gateway.tcp import LoopbackServer
+from rebalancer.simulators.killing import sentence_of
+from rebalancer.simulators.outliving import looked, save_apart
 from rebalancer.store.atomic import Files
 
 
@@ -22,15 +24,15 @@ def main() -> None:
     serve(_made)
 
 
-def _made(line: str, stack: ExitStack) -> _Child:
+def _made(line: str, stack: ExitStack) -> ServedGateway:
     spec = spec_from_json(line)
-    return _Child(spec, log_file(spec.wire_log, stack))
+    return ServedGateway(spec, log_file(spec.wire_log, stack))
 
 
-class _Child:
+class ServedGateway:
     """A gateway with its port, and the orders that steer it."""
 
-    def __init__(self, spec: GatewaySpec, write: Callable[[str], object] | None) -> None:
+    def __init__(self, spec: GatewaySpec, write: Callable[[str], object] | None = None) -> None:
         self.steering = Steering(open_gateway(spec, Files(), write))
         self.server = LoopbackServer(
             self.steering.gateway, port=spec.port, refused=lambda: self.steering.refused
@@ -40,6 +42,7 @@ class _Child:
         """Begin to listen; return the port."""
         await self.server.start()
         self.server.watch()
+        self.steering.gateway.hearing = self.steering.executioner
         return self.server.port
 
     async def obey(self, order: Mapping[str, Any]) -> Any:
@@ -78,6 +81,11 @@ _ORDERS: Mapping[str, Callable[[Steering, Mapping[str, Any]], Any]] = {
     "counts": lambda steering, _: dict(steering.counts()),
     "violations": lambda steering, _: steering.violations(),
     "trace": lambda steering, _: steering.trace(),
+    "kill": lambda steering, order: steering.executioner.pass_sentence(sentence_of(order)),
+    "spare": lambda steering, _: steering.executioner.forget(),
+    "heard": lambda steering, _: steering.executioner.heard(),
+    "look": lambda steering, _: looked(steering.gateway.exchange),
+    "books": lambda steering, order: save_apart(steering.gateway.exchange, order["folder"]),
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rebalancer.simulators.ib_gateway.faults import WireFault
 from rebalancer.simulators.ib_gateway.faults_of_the_engine import ConnectionFaults, on_the_wire
+from rebalancer.simulators.killing import Executioner
 
 if TYPE_CHECKING:
     from rebalancer.simulators.ib_gateway.gateway import Gateway
@@ -70,6 +71,7 @@ class Steering:
         spec = gateway.spec
         self._connection = ConnectionFaults(spec.faults)
         self._waiting = on_the_wire(spec.faults)
+        self.executioner = Executioner()
 
     @property
     def refused(self) -> bool:

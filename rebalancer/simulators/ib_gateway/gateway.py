@@ -19,6 +19,7 @@ from rebalancer.simulators.ib_gateway.orders_state import TradingState
 from rebalancer.simulators.ib_gateway.session import Session
 from rebalancer.simulators.ib_gateway.tap import Wire
 from rebalancer.simulators.ib_gateway.wire_log import WireLog
+from rebalancer.simulators.killing import Hearing
 from rebalancer.simulators.news import News
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Gateway:
     `loop` is set by the transport before the first connection. `sessions` are the connections
     by number, `feeds` what each of them has subscribed to; `violations` counts how often a
     client sent too many messages in one second. `calendar` has the market's sessions,
-    `equity_kept` the equity at the last midnight, once it is known.
+    `equity_kept` the equity at the last midnight, once it is known. `hearing` is asked and told
+    of each message of a client.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Gateway:
         self.history_pacing = HistoryPacing()
         self.equity_kept: tuple[tuple[datetime, int], Decimal] | None = None
         self.violations = 0
+        self.hearing: Hearing | None = None
         self.trading = TradingState()
         self._connections = 0
         trading.prepare(self)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from rebalancer.model.codec import to_plain
 from rebalancer.simulators.children import ChildVenue
+from rebalancer.simulators.hurried_loop import HurriedLoop
 from rebalancer.simulators.ib_gateway.faults import WireFault
 from rebalancer.simulators.ib_gateway.spec import GatewaySpec, spec_to_json
+from rebalancer.simulators.living import LivingVenue
 
 
-class ChildGateway(ChildVenue):
-    """A `Control` over a gateway in a child process, which ends with this one."""
+class _Orders:
+    """What a gateway in another process is told; `_ask` is the way there."""
 
-    def __init__(self, spec: GatewaySpec) -> None:
-        module = "rebalancer.simulators.ib_gateway.child"
-        super().__init__(module, spec_to_json(spec), "the simulated gateway")
+    def _ask(self, do: str, **more: Any) -> Any:
+        raise NotImplementedError
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return a new event loop on this machine's clock."""
@@ -58,3 +61,26 @@ class ChildGateway(ChildVenue):
     def trace(self) -> str:
         """Return the SHA-256 of the wire log."""
         return str(self._ask("trace"))
+
+
+class ChildGateway(ChildVenue, _Orders):
+    """A `Control` over a gateway in a child process, which ends with this one."""
+
+    def __init__(self, spec: GatewaySpec) -> None:
+        module = "rebalancer.simulators.ib_gateway.child"
+        super().__init__(module, spec_to_json(spec), "the simulated gateway")
+
+
+class LivingGateway(LivingVenue, _Orders):
+    """A `Control` over a gateway that outlives this process; see `outliving`.
+
+    `hurry`: so many times faster than the wall's is the clock of its clients' loops.
+    """
+
+    def __init__(self, path: Path, hurry: float = 1.0) -> None:
+        self._hurry = hurry
+        super().__init__(path, "the simulated gateway")
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return a new event loop on a clock that is in a hurry."""
+        return HurriedLoop(self._hurry)

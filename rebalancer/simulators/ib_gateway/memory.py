@@ -92,9 +92,13 @@ class LocalGateway:
         """Return the SHA-256 of the wire log."""
         return self._steering.trace()
 
+    def cut(self) -> None:
+        """Break every connection; the gateway goes on."""
+        self._steering.cut()
+
     def close(self) -> None:
         """Break every connection and save the books."""
-        self._steering.cut()
+        self.cut()
         self._steering.save()
         self._check()
 

@@ -91,6 +91,21 @@ class Tap:
         """Take a message of the client: `act` is called once, or as often as a fault says."""
         if not self._open or self.stalled:
             return
+        hearing = self.gateway.hearing
+        if hearing is not None and not hearing.before(name):
+            self.drop()
+            return
+        self._heard(name, values, fields, act)
+        if hearing is not None:
+            hearing.after(name)
+
+    def _heard(
+        self,
+        name: str,
+        values: Mapping[str, Any],
+        fields: Sequence[str],
+        act: Callable[[], None],
+    ) -> None:
         subjects = self._subjects.of_request(name, values)
         fault = self.gateway.faults.strikes(self._names(name, values), subjects)
         self._note(True, name, fields, fault.note() if fault else "")

@@ -7,6 +7,8 @@ import selectors
 from collections.abc import Callable
 from typing import Any
 
+from rebalancer.simulators.faults.killed import Killed
+
 _RESOLUTION = 1e-7
 """Seconds: timers that are nearer than this to the time jumped to are due (rounding)."""
 
@@ -51,6 +53,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 f"{LONGEST_SECONDS / 3600:g} hours of the wire have passed on one loop: the client "
                 "asks again and again for something that will never come"
             )
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Tell what a callback raised, as every loop does; but a kill ends whoever runs it."""
+        if isinstance(error := context.get("exception"), Killed):
+            raise error
+        super().call_exception_handler(context)
 
     async def create_connection(  # type: ignore[override]
         self,

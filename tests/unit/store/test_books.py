@@ -17,10 +17,8 @@ from rebalancer.model.records import EntryKind, Standing
 from rebalancer.store.atomic import Files
 from rebalancer.store.books import (
     StateFolder,
-    read_heartbeat,
     slot_name,
     slot_of_name,
-    write_heartbeat,
 )
 from tests.unit.store.samples import (
     HOUR,
@@ -74,11 +72,11 @@ def test_the_folder_has_the_files_of_the_specification_for_the_owner_alone(
     assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o600}
     folders = [root.parent, *(path for path in root.rglob("*") if path.is_dir())]
     assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
-    assert json.loads(files[f"{RUN}/host.json"].read_text()) == {"schema": 1, "pid": 1}
+    assert json.loads(files[f"{RUN}/host.json"].read_text()) == {"schema": 2, "pid": 1}
     for name in ("breakers.json", f"{RUN}/record.json"):
-        assert json.loads(files[name].read_text())["schema"] == 1
+        assert json.loads(files[name].read_text())["schema"] == 2
     for name in ("fills.jsonl", f"{RUN}/journal.jsonl"):
-        assert files[name].read_text().startswith('{"schema":1}\n')
+        assert files[name].read_text().startswith('{"schema":2}\n')
 
 
 def test_the_same_run_leaves_the_same_bytes(tmp_path: Path) -> None:
@@ -242,11 +240,11 @@ def test_a_lost_file_of_a_portfolio_that_has_run_is_told(tmp_path: Path, name: s
 def test_a_file_of_a_newer_version_is_refused_and_kept(tmp_path: Path, name: str) -> None:
     run(folder(tmp_path))
     path = tmp_path / "state/demo" / name
-    plain = json.loads(path.read_text()) | {"schema": 2, "wonder": []}
+    plain = json.loads(path.read_text()) | {"schema": 3, "wonder": []}
     path.write_text(json.dumps(plain))
     for read in (StateFolder.standing, StateFolder.last_record):
         if name == "breakers.json" or read is StateFolder.last_record:
-            with pytest.raises(NewerState, match="schema 2"):
+            with pytest.raises(NewerState, match="schema 3"):
                 (StateFolder.standing if name == "breakers.json" else read)(folder(tmp_path))
     assert json.loads(path.read_text()) == plain
 
@@ -258,14 +256,14 @@ def test_breakers_of_an_older_version_are_migrated_and_a_copy_is_kept(tmp_path: 
     (root / "breakers.json").write_text(json.dumps(old))
     migrations = {
         "breakers.json": {0: lambda plain: {"schema": 1, "state": "HALTED"} if plain["halted"]
-                          else {"schema": 1}}
+                          else {"schema": 1}, 1: dict}
     }  # fmt: skip
     dry = StateFolder(root / "dry", Files(), StateFolder(root, Files(), None, migrations))
     assert dry.standing().state is TradingState.HALTED
     assert json.loads((root / "breakers.json").read_text()) == old  # a dry run writes nothing here
     books = StateFolder(root, Files(), None, migrations)
     assert books.standing() == Standing(state=TradingState.HALTED)
-    assert json.loads((root / "breakers.json").read_text()) == {"schema": 1, "state": "HALTED"}
+    assert json.loads((root / "breakers.json").read_text()) == {"schema": 2, "state": "HALTED"}
     assert json.loads((root / "breakers.json.schema0").read_text()) == old
     assert StateFolder(root, Files()).standing() == books.standing()
 
@@ -322,13 +320,6 @@ def test_a_dry_run_does_not_take_a_live_run_at_work_for_a_dead_one(tmp_path: Pat
     assert dry.journal(SLOT) == ()
     (tmp_path / "state/demo/HALT").write_text("stop")
     assert dry.halt_reason() == "stop"
-
-
-def test_the_heartbeat_is_the_last_time_a_run_looked(tmp_path: Path) -> None:
-    assert read_heartbeat(Files(), tmp_path) is None
-    write_heartbeat(Files(), tmp_path, SLOT)
-    write_heartbeat(Files(), tmp_path, SLOT + HOUR)
-    assert read_heartbeat(Files(), tmp_path) == SLOT + HOUR
 
 
 def test_slots_are_named_by_the_utc_minute() -> None:

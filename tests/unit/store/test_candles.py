@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rebalancer.errors import DataError, NewerState, StateError
+from rebalancer.errors import DataError, NewerState
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.panel import Panel
+from rebalancer.model.records import SCHEMA
 from rebalancer.store.atomic import Files
 from rebalancer.store.candles import CandleStore
 
@@ -97,26 +98,40 @@ def test_the_same_bars_have_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 10, 0.5, 0.95])
-def test_a_damaged_file_says_what_to_do(tmp_path: Path, keep: float) -> None:
+def test_a_damaged_file_is_put_aside_and_made_anew(tmp_path: Path, keep: float) -> None:
     CandleStore(tmp_path, Files()).add(panel((A,), {0: (1.0,)}))
     path = tmp_path / "bars.npz"
     content = path.read_bytes()
-    path.write_bytes(content[: int(keep if keep >= 1 else keep * len(content))])
-    with pytest.raises(StateError, match=r"bars\.npz is damaged .*remove it"):
-        CandleStore(tmp_path, Files()).panel((A,))
+    damaged = content[: int(keep if keep >= 1 else keep * len(content))]
+    path.write_bytes(damaged)
+    dry = CandleStore(tmp_path / "dry", Files(), base=CandleStore(tmp_path, Files()))
+    assert len(dry.panel((A,))) == 0
+    assert "is damaged" in dry.dropped
+    store = CandleStore(tmp_path, Files())
+    assert store.dropped == ""
+    assert len(store.panel((A,))) == 0
+    assert "bars.npz is damaged" in store.dropped
+    assert path.read_bytes() == damaged  # nothing is lost before there is something new
+    store.add(panel((A,), {0: (2.0,)}))
+    aside = tmp_path / "bars.npz.damaged"
+    assert (aside.read_bytes() if damaged else b"") == damaged
+    again = CandleStore(tmp_path, Files())
+    assert table(again.panel((A,))) == {0: [2.0]}
+    assert again.dropped == ""
 
 
 def test_a_newer_file_is_refused_and_pickles_are_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "bars.npz"
     none, empty = np.zeros(0, np.int64), np.zeros((0, 0))
     names = np.array([], dtype=np.str_)
-    np.savez(path, schema=np.array(2), instruments=names, times=none, values=empty)
+    np.savez(path, schema=np.array(SCHEMA + 1), instruments=names, times=none, values=empty)
     with pytest.raises(NewerState):
         CandleStore(tmp_path, Files()).panel((A,))
     pickled = np.array([object()])
     np.savez(path, schema=np.array(1), instruments=pickled, times=none, values=empty)
-    with pytest.raises(StateError, match="is damaged"):
-        CandleStore(tmp_path, Files()).panel((A,))
+    store = CandleStore(tmp_path, Files())
+    assert len(store.panel((A,))) == 0
+    assert "is damaged" in store.dropped
 
 
 def test_a_dry_run_adds_to_its_own_copy(tmp_path: Path) -> None:

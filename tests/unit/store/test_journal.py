@@ -29,7 +29,7 @@ def numbers(path: Path) -> list[int]:
 def test_the_first_line_says_the_version_and_is_no_fact(tmp_path: Path) -> None:
     path = three(tmp_path / "journal.jsonl")
     assert path.read_bytes() == (
-        b'{"schema":1}\n{"kind":"begin","n":0}\n{"kind":"intents","n":1}\n' + LAST
+        b'{"schema":2}\n{"kind":"begin","n":0}\n{"kind":"intents","n":1}\n' + LAST
     )
     assert numbers(path) == [0, 1, 2]
     assert JsonLines(Files(), path).lines(2) == ({"kind": "sent", "n": 2},)
@@ -74,19 +74,23 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path, damage: bytes) ->
 
 def test_a_newer_file_is_not_read_and_not_added_to(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_bytes(b'{"schema":2}\n{"n":0}\n')
-    with pytest.raises(NewerState, match="schema 2; this program knows up to 1"):
+    path.write_bytes(b'{"schema":3}\n{"n":0}\n')
+    with pytest.raises(NewerState, match="schema 3; this program knows up to 2"):
         JsonLines(Files(), path).lines()
     with pytest.raises(NewerState):
         JsonLines(Files(), path).append([{"n": 1}], durable=True)
-    assert path.read_bytes() == b'{"schema":2}\n{"n":0}\n'
+    assert path.read_bytes() == b'{"schema":3}\n{"n":0}\n'
 
 
 def renamed(line: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"n": line["number"]}
 
 
-MIGRATIONS = {"journal.jsonl": {0: renamed}}
+def same(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    return line
+
+
+MIGRATIONS = {"journal.jsonl": {0: renamed, 1: same}}
 OLD = b'{"schema":0}\n{"number":4}\n{"number":5}\n'
 
 
@@ -94,7 +98,7 @@ def test_an_older_file_is_migrated_and_a_copy_of_it_kept(tmp_path: Path) -> None
     path = tmp_path / "journal.jsonl"
     path.write_bytes(OLD)
     assert JsonLines(Files(), path, MIGRATIONS).lines() == ({"n": 4}, {"n": 5})
-    assert path.read_bytes() == b'{"schema":1}\n{"n":4}\n{"n":5}\n'
+    assert path.read_bytes() == b'{"schema":2}\n{"n":4}\n{"n":5}\n'
     assert (tmp_path / "journal.jsonl.schema0").read_bytes() == OLD
 
 

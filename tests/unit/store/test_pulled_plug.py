@@ -105,7 +105,7 @@ def check(books: StateFolder) -> None:
         record = books.record(slot)
         if record is not None:
             folder_of_run = books.root / f"runs/{slot:%Y-%m-%dT%H%MZ}"
-            assert json.loads((folder_of_run / "host.json").read_text())["schema"] == 1
+            assert json.loads((folder_of_run / "host.json").read_text())["schema"] == 2
             assert books.journal(slot)[0]["kind"] == "begin"
     slots = [point.slot for point in books.equity()]
     assert slots == sorted(set(slots))

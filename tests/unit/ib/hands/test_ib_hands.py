@@ -170,10 +170,16 @@ def test_where_adaptive_was_refused_the_next_run_sends_a_plain_limit_order(
     assert "Adaptive" in placed(line)[-1], "in a month it is tried again"
 
 
-def test_a_damaged_memory_is_named(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("[1, 2")
-    with pytest.raises(DataError, match=FILE):
-        AdaptiveMemory(tmp_path, Files()).refused(AAPL, NOW)
+@pytest.mark.parametrize("content", ["[1, 2", "[1, 2]", '{"AAPL": 7}', '{"AAPL": "2026"}', ""])
+def test_a_damaged_memory_is_begun_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    (tmp_path / FILE).write_text(content)
+    memory = AdaptiveMemory(tmp_path, Files())
+    assert not memory.refused(AAPL, NOW)
+    assert FILE in caplog.text or content == '{"AAPL": "2026"}'
+    memory.remember(AAPL, NOW)
+    assert AdaptiveMemory(tmp_path, Files()).refused(AAPL, NOW)
 
 
 def test_disaster_modify_without_tif(line: FedLine, book: OrderBook, hands: IbHands) -> None:

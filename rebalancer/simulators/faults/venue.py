@@ -8,7 +8,7 @@ kind of fault on its own, from 1.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -61,10 +61,14 @@ class Fault:
 
 @dataclass
 class FaultScript:
-    """The faults of one test or rehearsal, and how often each had its occasion."""
+    """The faults of one test or rehearsal, and how often each had its occasion.
+
+    `also` is asked when none of them strikes.
+    """
 
     faults: Sequence[Fault] = ()
     _occasions: dict[int, int] = field(default_factory=dict)
+    also: Callable[[FaultKind, str], Fault | None] | None = None
 
     def strikes(self, kind: FaultKind, subject: str = "") -> Fault | None:
         """Count an occasion for a kind of fault; return the fault that strikes, or None."""
@@ -76,6 +80,8 @@ class FaultScript:
             last = float("inf") if fault.count is None else fault.nth + fault.count - 1
             if struck is None and fault.nth <= count <= last:
                 struck = fault
+        if struck is None and self.also is not None:
+            return self.also(kind, subject)
         return struck
 
 

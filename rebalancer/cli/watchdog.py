@@ -1,0 +1,258 @@
+"""`rebalancer watchdog`: a second cron line that mails when runs do not happen, or do not work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from argparse import Namespace
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rebalancer.cli.arguments import DEFAULT_CONFIG
+from rebalancer.cli.rough import Rough, read_roughly
+from rebalancer.clock import SystemClock
+from rebalancer.errors import EXIT_LADDER, ConfigError, ConnectError, RunHalted, StateError
+from rebalancer.store.atomic import Files
+
+if TYPE_CHECKING:
+    from rebalancer.model.heartbeat import Heartbeat
+    from rebalancer.model.records import Mail
+    from rebalancer.model.sessions import SessionTable
+    from rebalancer.reports.watchdog import Sight
+
+MEMORY = "watchdog.json"
+WITHOUT_CALENDAR = timedelta(hours=26)
+INTERVALS = 2
+LEAST_FREE_BYTES = 20_000_000
+MAIL_SECONDS = 20.0
+
+
+@dataclass
+class Memory:
+    """What the watchdog remembers: since when it looks, and which troubles it told and when."""
+
+    watching: str
+    told: dict[str, str] = field(default_factory=dict)
+    saved: str = ""
+
+
+def execute(arguments: Namespace) -> int:
+    """Look at every portfolio named; return the gravest exit code."""
+    codes = [0]
+    for path in arguments.config or [DEFAULT_CONFIG]:
+        codes.append(watch(Path(path), arguments.older_than, SystemClock().now()))
+    return max(codes, key=EXIT_LADDER.index)
+
+
+def watch(path: Path, older_than: float | None, now: datetime) -> int:
+    """Look at one portfolio, mail what is new or over, remember it; return the exit code."""
+    from rebalancer.reports.watchdog import recovery_mail, trouble_mail, troubles
+
+    rough = read_roughly(path)
+    name = rough.name or path.stem
+    if rough.mode == "dry-run":
+        print(f"{name}: a dry-run portfolio leaves no heartbeat; there is nothing to watch")
+        return 0
+    memory = _read_memory(rough, now)
+    unwritten = _save_memory(rough, memory, now)
+    sight = _look(rough, memory, unwritten, older_than, now)
+    found = troubles(sight)
+    for code, trouble in found.items():
+        print(f"{name}: {code}: {trouble.words}")
+    if not found:
+        good = None if sight.beat is None else sight.beat.good
+        print(
+            f"{name}: all is well"
+            + ("" if good is None else f"; last good run {good:%Y-%m-%d %H:%M}")
+        )
+    mails = {code: trouble_mail(sight, code, found[code]) for code in found.keys() - memory.told}
+    over = {code: recovery_mail(sight, code, memory.told[code])
+            for code in memory.told.keys() - found}  # fmt: skip
+    lost = 0
+    for code, mail in [*sorted(mails.items()), *sorted(over.items())]:
+        if trouble_with := _send(rough, mail, now):
+            print(f"{name}: no mail about {code}: {trouble_with}", file=sys.stderr)
+            lost = ConnectError.exit_code
+            continue
+        if code in mails:
+            memory.told[code] = now.isoformat()
+        else:
+            del memory.told[code]
+        _save_memory(rough, memory, now)  # after each: a kill costs one mail twice at most
+    return lost or (RunHalted.exit_code if found else 0)
+
+
+def _look(
+    rough: Rough, memory: Memory, unwritten: str, older_than: float | None, now: datetime
+) -> Sight:
+    from rebalancer.reports.watchdog import Sight, due_time
+
+    beat, unread = _heartbeat(rough)
+    watching = datetime.fromisoformat(memory.watching)
+    began = watching if beat is None else beat.at
+    good = watching if beat is None else beat.good or watching
+    if beat is not None and beat.exit_code is None:
+        good = beat.at  # an older program wrote it: it knew no more
+    sessions = _sessions(rough, min(began, good), now)
+    limit = WITHOUT_CALENDAR
+    if older_than is not None:
+        limit = timedelta(seconds=older_than)
+    elif sessions is not None:
+        limit = timedelta(minutes=INTERVALS * rough.interval_minutes + rough.deadline_minutes)
+    halted, words = _halted(rough)
+    return Sight(
+        portfolio=rough.name or rough.path.stem,
+        now=now,
+        watching=watching,
+        beat=beat,
+        begun=due_time(sessions, began, now),
+        good=due_time(sessions, good, now),
+        limit=limit,
+        in_session=sessions is not None,
+        unread=unread,
+        unwritten=unwritten or _full(rough),
+        config=_config_trouble(rough.path),
+        hung=_hung(rough, now),
+        halted=halted,
+        halt_words=words,
+    )
+
+
+def _heartbeat(rough: Rough) -> tuple[Heartbeat | None, str]:
+    from rebalancer.store.heartbeat import read_heartbeat
+
+    if rough.folder is None:
+        return None, f"{rough.path} does not tell the portfolio's name"
+    if not rough.folder.is_dir():
+        return None, f"{rough.folder}: there is no such folder"
+    try:
+        return read_heartbeat(Files(), rough.folder), ""
+    except StateError as error:
+        return None, str(error)
+
+
+def _sessions(rough: Rough, since: datetime, now: datetime) -> SessionTable | None:
+    from rebalancer.calendars import stored_sessions
+
+    if not rough.calendar:
+        return None
+    return stored_sessions(rough.calendar, since, now, rough.root / "calendars")
+
+
+def _full(rough: Rough) -> str:
+    if rough.folder is None:
+        return ""
+    try:
+        free = shutil.disk_usage(rough.folder).free
+    except OSError:
+        return ""  # it cannot be read: that is told
+    return f"only {free:,} bytes are free on its disk" if free < LEAST_FREE_BYTES else ""
+
+
+def _hung(rough: Rough, now: datetime) -> str:
+    from rebalancer.store.lock import NAME, holder_of
+
+    if rough.folder is None:
+        return ""
+    try:
+        holder = holder_of(rough.folder / NAME)
+        late = holder is not None and datetime.fromisoformat(holder.deadline) < now
+    except (StateError, ValueError):
+        return ""
+    return str(holder) if late else ""
+
+
+def _halted(rough: Rough) -> tuple[datetime | None, str]:
+    """Return since when a HALT file stands, and its last words."""
+    from datetime import UTC
+
+    if rough.folder is None:
+        return None, ""
+    found = []
+    for path in (rough.folder / "HALT", rough.root / "HALT"):
+        try:
+            since = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        with suppress(IndexError, ValueError, TypeError):  # made by hand: it tells no time
+            since = min(since, datetime.fromisoformat(lines[0].split()[0]))
+        found.append((since, lines[-1].strip() if lines else ""))
+    return min(found, default=(None, ""))
+
+
+def _config_trouble(path: Path) -> str:
+    from rebalancer.config import load
+
+    try:
+        load(path)
+    except ConfigError as error:
+        more = len(error.problems) - 1
+        return f"{error.problems[0]}" + (f", and {more} more problems" if more else "")
+    except Exception as error:  # whatever it is, runs meet it too
+        return f"reading it ends with {type(error).__name__}"
+    return ""
+
+
+def _send(rough: Rough, mail: Mail, now: datetime) -> str:
+    """Send a mail, or write it as a file without a mail server; return what went wrong."""
+    if rough.smtp is None:
+        from rebalancer.notify.files import FilePost
+
+        if rough.folder is None:
+            return "neither a mail server nor a state folder is known"
+        flags = FilePost(rough.folder / "reports", Files()).send((mail,))
+        return "; ".join(flag.message for flag in flags)
+    from rebalancer.notify.mail import MailNotSent, YagmailSender
+
+    try:
+        YagmailSender(rough.smtp, rough.password).deliver(mail, now, MAIL_SECONDS)
+    except MailNotSent as error:
+        return str(error)
+    return ""
+
+
+def _places(rough: Rough) -> tuple[Path, ...]:
+    """Return where the memory may lie: beside the heartbeat, else among the user's locks."""
+    from rebalancer.store.lock import account_lock_path
+
+    here = str(rough.folder or rough.path.absolute())
+    apart = account_lock_path("watchdog", here).with_suffix(".json")
+    folder = rough.folder
+    return (apart,) if folder is None or not folder.is_dir() else (folder / MEMORY, apart)
+
+
+def _read_memory(rough: Rough, now: datetime) -> Memory:
+    """Return the newest memory there is; a damaged one is none: a mail twice, none lost."""
+    found = []
+    for place in _places(rough):
+        try:
+            plain = json.loads(Files().read(place))
+            told = {str(code): str(since) for code, since in plain["told"].items()}
+            memory = Memory(str(plain["watching"]), told, str(plain["saved"]))
+            for each in (memory.watching, *told.values()):
+                if datetime.fromisoformat(each).tzinfo is None:
+                    raise ValueError("a time without a zone")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        found.append(memory)
+    return max(found, key=lambda each: each.saved, default=Memory(now.isoformat()))
+
+
+def _save_memory(rough: Rough, memory: Memory, now: datetime) -> str:
+    """Save it where that is possible; return why not where it belongs."""
+    memory.saved = now.isoformat()
+    plain = {"schema": 1, "saved": memory.saved, "watching": memory.watching, "told": memory.told}
+    trouble = ""
+    for place in _places(rough):
+        try:
+            Files().replace(place, f"{json.dumps(plain, sort_keys=True)}\n".encode("ascii"))
+        except StateError as error:
+            trouble = trouble or str(error)
+            continue
+        return trouble
+    return trouble

@@ -1,0 +1,129 @@
+"""What a rehearsal leaves to be judged: the venue's own books, the wire, and our files.
+
+Drivers build it, `observer.judge` reads it. What a driver cannot see stays at its default, and
+nothing is concluded from it. `observer.watch.Watch` sees the arrivals and the naked positions:
+it is armed once a gateway or server, told of each run, and asked for what it saw after it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rebalancer.model.instrument import InstrumentId
+    from rebalancer.model.records import RunRecord
+    from rebalancer.model.universe import Universe
+    from rebalancer.risk.parameters import Limits
+    from rebalancer.simulators.books import Account
+    from rebalancer.simulators.faults.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that asks for or changes an order, when the venue heard it or our hands were asked.
+
+    `message` is its name on the wire ("placeOrder", "POST /fapi/v1/order") or of the port
+    ("hands.submit"), `verb` what it wants: "new", "change", "cancel", "stop" (a protective
+    stop), "cancel-stop" or "ask" (what if). `quantity` is signed; `instrument` is '' where the
+    message does not say it. `journaled`: its reference stood in a whole, durable line of
+    intents by then. `halt`: a HALT file stood by then. `held` is the venue's position then
+    (None: not looked at). `at` is the venue's time.
+    """
+
+    at: datetime
+    message: str
+    verb: str
+    reference: str = ""
+    instrument: str = ""
+    quantity: Decimal | None = None
+    limit: Decimal | None = None
+    journaled: bool = False
+    halt: bool = False
+    held: Decimal | None = None
+
+
+@dataclass
+class RunEvidence:
+    """One attempt at one slot.
+
+    `killed` names where it was killed, '' when it ended by itself. `error` is the class and
+    words of what left the run, '' when nothing did (`record` is then what it returned).
+    `exit_code` is the process's (None: killed). `began` and `ended` are the venue's time.
+    `orders_before` and `orders_after` are the ids of the orders in the venue's books then.
+    `frames` counts the client's messages by name (all of them, not only orders). `halt`: a
+    HALT file stood from the beginning to the end. `naked` are positions that lost their last
+    stop, in words (`observer.watch`). `lock_free`: the portfolio's lock could be taken
+    afterwards. `mails` are subject and text of what an SMTP server took during the run.
+    `trace` is the SHA-256 of the wire. `hour` is the place in `Schedule.hours`, None for a calm
+    run.
+    """
+
+    slot: datetime
+    attempt: int
+    began: datetime
+    ended: datetime
+    dry: bool = False
+    killed: str = ""
+    error: str = ""
+    record: RunRecord | None = None
+    exit_code: int | None = None
+    orders_before: tuple[int, ...] = ()
+    orders_after: tuple[int, ...] = ()
+    frames: Counter[str] = field(default_factory=Counter)
+    arrivals: tuple[Arrival, ...] = ()
+    halt: bool = False
+    naked: tuple[str, ...] = ()
+    lock_free: bool = True
+    mails: tuple[tuple[str, str], ...] = ()
+    trace: str = ""
+    hour: int | None = None
+
+
+@dataclass
+class Evidence:
+    """A whole schedule, after its calm runs.
+
+    `account` is the venue's own books at the end, `opening_cash` and `opening_positions` what
+    they began with. `flows` is what the driver moved in (positive) or out of the account by
+    currency; `moved` are positions that changed by no execution (a split, a transfer), signed
+    units. `state` is the portfolio's folder. `run_seconds` is the most venue time one run may
+    take.
+    """
+
+    schedule: Schedule
+    venue: str
+    portfolio: str
+    universe: Universe
+    limits: Limits
+    account: Account
+    opening_cash: Mapping[str, Decimal]
+    runs: list[RunEvidence]
+    state: Path
+    opening_positions: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    flows: Mapping[str, Decimal] = field(default_factory=dict)
+    moved: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    run_seconds: float = 1200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that did not hold: its name, what was seen, and in which run (None: at all).
+
+    `run` is the place in `Evidence.runs`.
+    """
+
+    invariant: str
+    words: str
+    run: int | None = None
+
+    def __str__(self) -> str:
+        """Return one line."""
+        where = "" if self.run is None else f" (run {self.run + 1})"
+        return f"{self.invariant}{where}: {self.words}"

@@ -1,0 +1,235 @@
+"""All breakers together: what is latched, what it makes of the run, what a good run remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.breaks import Break, CorporateAction
+from rebalancer.model.conduct import Conduct
+from rebalancer.model.flags import ErrorFlag, Step, halted
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.money import Money
+from rebalancer.model.records import ExternalFlow, SessionTally, Standing
+from rebalancer.risk.breakers.books import BOOKS
+from rebalancer.risk.breakers.conduct import CONDUCT
+from rebalancer.risk.breakers.exposure import EXPOSURE
+from rebalancer.risk.breakers.latches import (
+    Breaker,
+    Observed,
+    as_run_flag,
+    judged,
+    latch_key,
+    merged,
+    trading_state,
+)
+from rebalancer.risk.breakers.quality import (
+    QUALITY,
+    judged_plan,
+    of_prices,
+    uses_allowance,
+    with_plan,
+)
+from rebalancer.risk.breakers.worth import WORTH, day_reference
+from rebalancer.risk.parameters import Limits
+
+BREAKERS: tuple[Breaker, ...] = (*BOOKS, *WORTH, *CONDUCT, *EXPOSURE, *QUALITY)
+"""Every breaker; their order means nothing."""
+
+KEPT_SESSIONS = 30
+"""Sessions that are remembered: as many as `limit_days` can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandingVerdict:
+    """What is remembered from now on, and what this run must know of it."""
+
+    standing: Standing
+    flags: tuple[ErrorFlag, ...] = ()
+
+
+def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
+    standing: Standing,
+    account: AccountSnapshot,
+    breaks: Sequence[Break],
+    corporate: Sequence[CorporateAction],
+    limits: Limits,
+    *,
+    session: date | None,
+    now: datetime,
+    flags: Sequence[ErrorFlag] = (),
+    flows: Sequence[ExternalFlow] = (),
+    continuous: frozenset[InstrumentId] | None = None,
+    conduct: Conduct | None = None,
+    breakers: Iterable[Breaker] = BREAKERS,
+) -> StandingVerdict:
+    """Return what is remembered after step 4's breakers, and the flags of all that is latched.
+
+    `flags` are this run's flags so far: with a HALT among them, or latched here, nothing is
+    accepted: accepted net liquidation, high-water mark and the session's counters stay, so
+    that a halted run never moves what the next one is judged by. `flows` are booked
+    movements of money from and to outside since the last accepted run. `session` is the
+    session date (None before the first). `continuous` are the instruments whose history
+    shows no split (`ledger.continuous`); without that proof, None included, a latched
+    corporate action stays until the owner lifts it. `conduct` is how trading went lately.
+    """
+    seen = Observed(
+        standing=standing,
+        account=account,
+        limits=limits,
+        now=now,
+        session=session,
+        moved=_flows_in_base(standing, account, flows),
+        breaks=breaks,
+        corporate=corporate,
+        continuous=continuous or frozenset(),
+        flags=flags,
+        conduct=conduct or Conduct(),
+    )
+    latched = judged(seen, breakers)
+    # What prices latched waits for the prices of this run: `evaluate_plan` ends or raises it.
+    now_known = tuple(flag for flag in latched if not of_prices(flag))
+    told = tuple(as_run_flag(flag) for flag in now_known)
+    found = replace(standing, latched=latched, next_session_reference=_next_reference(seen, told))
+    if not halted((*flags, *told)) and seen.worth is not None:
+        found = _accept(found, seen)
+    state, reason = trading_state(now_known, flags)
+    return StandingVerdict(replace(found, state=state, state_reason=reason), told)
+
+
+def evaluate_plan(  # noqa: PLR0913 - every source of a breaker by its name
+    standing: Standing,
+    account: AccountSnapshot,
+    limits: Limits,
+    wanted: Decimal,
+    conduct: Conduct,
+    *,
+    slot: datetime,
+    now: datetime,
+    flags: Sequence[ErrorFlag],
+    open_now: bool,
+) -> StandingVerdict:
+    """Return what is remembered once prices are read and the plan is made, before the gates.
+
+    `wanted` is the notional of all wanted orders (base currency), whatever the gates will say;
+    `open_now` tells that a session is open. A plan that is too large for its history halts this
+    very run and is not remembered as one of the usual.
+    """
+    seen = Observed(standing, account, limits, now, flags=flags, conduct=conduct)
+    share = Decimal(0) if seen.worth is None else wanted / seen.worth
+    found, ended = judged_plan(seen, share, open_now=open_now)
+    gone = {latch_key(flag) for flag in ended}
+    kept = tuple(flag for flag in standing.latched if latch_key(flag) not in gone)
+    latched = merged(kept, found)
+    new = {latch_key(flag) for flag in found}
+    told = tuple(as_run_flag(flag, Step.ORDER_FILE) for flag in latched if latch_key(flag) in new)
+    state, reason = trading_state(latched, flags)
+    result = replace(standing, latched=latched, state=state, state_reason=reason)
+    if not halted((*flags, *told)):
+        if uses_allowance(standing, limits, share):
+            result = replace(result, turnover_allowed_in=standing.session)
+        result = replace(result, wanted_turnover=with_plan(standing, slot, share))
+    return StandingVerdict(result, told)
+
+
+def _next_reference(seen: Observed, told: Sequence[ErrorFlag]) -> Decimal | None:
+    """Return what the next session's loss counts from: the value that passed this one's limit."""
+    before, value = seen.standing.next_session_reference, seen.worth
+    codes = {each.code for each in told}
+    if value is None or seen.session is None or "daily-loss" not in codes:
+        return before
+    if "net-liquidation-jump" in codes or halted(seen.flags):
+        return before  # a value that nobody believes is no reference
+    stood = [flag for flag in seen.standing.latched if flag.code == "daily-loss"]
+    if any(flag.evidence.startswith(seen.session.isoformat()) for flag in stood):
+        return before  # of this session already: only its first moment counts
+    return value - seen.moved
+
+
+def _accept(standing: Standing, seen: Observed) -> Standing:
+    """Return what a run remembers that nothing stops."""
+    value, moved, session = seen.account.net_liquidation, seen.moved, seen.session
+    mark, begin = standing.high_water_mark, standing.start_net_liquidation
+    reference = day_reference(standing, session, moved)
+    if session is None or session == standing.session:
+        start = standing.session_start_net_liquidation
+        reference = None if start is None else start + moved
+    found = replace(
+        standing,
+        accepted_net_liquidation=value,
+        accepted_at=seen.now,
+        start_net_liquidation=value if begin is None else begin + moved,
+        high_water_mark=value if mark is None else max(mark + moved, value),
+        session_start_net_liquidation=value if reference is None else reference,
+        next_session_reference=None,
+        contracts=_contracts(standing, seen.account, seen.corporate),
+        values=_values(standing, seen),
+        losses_since=_recent(standing, seen),
+    )
+    if session is not None and session != standing.session:
+        used = standing.turnover_allowed_in is not None
+        return replace(
+            found,
+            session=session,
+            sessions=_sessions(standing),
+            orders_in_session=0,
+            turnover_in_session=Decimal(0),
+            turnover_allowed=None if used else standing.turnover_allowed,
+            turnover_allowed_in=None,
+        )
+    return found
+
+
+def _sessions(standing: Standing) -> tuple[SessionTally, ...]:
+    if standing.session is None:
+        return standing.sessions
+    ended = SessionTally(standing.session, standing.orders_in_session, standing.turnover_in_session)
+    return (*standing.sessions, ended)[-KEPT_SESSIONS:]
+
+
+def _values(standing: Standing, seen: Observed) -> dict[str, Decimal]:
+    """Return the accepted values of the window with today's, all net of flows until now."""
+    since = seen.now - timedelta(hours=seen.limits.book_loss_hours)
+    kept = {
+        at: value + seen.moved
+        for at, value in standing.values.items()
+        if datetime.fromisoformat(at) >= since
+    }
+    kept[seen.now.isoformat()] = seen.account.net_liquidation
+    return {at: kept[at] for at in sorted(kept)}
+
+
+def _recent(standing: Standing, seen: Observed) -> dict[InstrumentId, datetime]:
+    hours = max(seen.limits.symbol_loss_short_hours, seen.limits.symbol_loss_long_hours)
+    since = seen.now - timedelta(hours=hours)
+    known = standing.losses_since
+    return {name: known[name] for name in sorted(known) if known[name] >= since}
+
+
+def _contracts(
+    standing: Standing, account: AccountSnapshot, corporate: Sequence[CorporateAction]
+) -> dict[InstrumentId, str]:
+    doubtful = {each.instrument for each in corporate}
+    known = dict(standing.contracts)
+    for position in account.positions:
+        if position.contract and position.instrument not in doubtful:
+            known[position.instrument] = position.contract
+    return {name: known[name] for name in sorted(known)}
+
+
+def _flows_in_base(
+    standing: Standing, account: AccountSnapshot, flows: Sequence[ExternalFlow]
+) -> Decimal:
+    """Return what came in since the last accepted run; raises `UnknownRate`."""
+    since = standing.accepted_at
+    return sum(
+        (
+            account.rates.to_base(Money(flow.amount, flow.currency))
+            for flow in flows
+            if since is None or flow.at > since
+        ),
+        Decimal(0),
+    )

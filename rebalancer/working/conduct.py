@@ -1,0 +1,56 @@
+"""What breakers are told of the past, in step 4, and of the plan, before the gates."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from rebalancer.ledger import results, shortfalls
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.conduct import Conduct
+from rebalancer.model.plan import Plan
+from rebalancer.ports import Desk
+from rebalancer.risk import evaluate_plan
+from rebalancer.working.page import RunPage
+
+
+def conduct_of(desk: Desk, page: RunPage, account: AccountSnapshot) -> Conduct:
+    """Return how trading went lately, from our own books.
+
+    Runs that were killed since the last one count as failed, like those that saw themselves
+    fail.
+    """
+    entries, limits = desk.books.entries(), desk.limits
+    hours = max(limits.symbol_loss_short_hours, limits.symbol_loss_long_hours)
+    lately = page.now - timedelta(hours=hours)
+    before = page.now - timedelta(hours=limits.slippage_hours)
+    return Conduct(
+        results=results(entries, desk.universe, account.rates, lately),
+        shortfalls=shortfalls(entries, desk.universe, account.rates, before),
+        failed_runs=page.standing.failed_runs,
+        universe=desk.universe.ids,
+    )
+
+
+def judge_plan(desk: Desk, page: RunPage, plan: Plan, account: AccountSnapshot) -> None:
+    """Latch what a plan shows: prices that are missing, a turnover far from its history.
+
+    Before the gates, so that a HALT of it stops this very run.
+    """
+    wanted = sum((Decimal(str(order.notional)) for order in plan.orders), Decimal(0))
+    verdict = evaluate_plan(
+        page.standing,
+        account,
+        desk.limits,
+        wanted,
+        Conduct(universe=desk.universe.ids),
+        slot=page.slot,
+        now=page.now,
+        flags=page.flags,
+        open_now=desk.sessions.current(plan.at) is not None,
+    )
+    for flag in verdict.flags:
+        page.raised(flag)
+    if verdict.standing != page.standing:
+        page.standing = verdict.standing
+        page.remember()

@@ -1,0 +1,195 @@
+"""Step 7 of `rebalancer flatten`: what is held goes to zero, in rounds, through the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from rebalancer.errors import RunHalted
+from rebalancer.execution.parameters import Leftover
+from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.flags import TradingState
+from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.market import MarketSnapshot
+from rebalancer.model.orders import ApprovedOrder, RefusedOrder, WorkingOrder
+from rebalancer.model.plan import Plan
+from rebalancer.planning import in_chunks, plan_flatten
+from rebalancer.ports import Desk, Hands, Venue
+from rebalancer.risk import Verdicts, apply_gates, largest_order
+from rebalancer.working.decide import gate_input
+from rebalancer.working.page import RunPage
+from rebalancer.working.work import work
+
+MOST_ROUNDS = 100
+MOST_IDLE = 2
+"""So many rounds may pass without any execution before the rest is left."""
+
+
+def taking(desk: Desk) -> Desk:
+    """Return the desk with orders that take at once, and are cancelled where they cannot."""
+    working = replace(
+        desk.working,
+        repeg_seconds=0.0,
+        taker_after_seconds=0.0,
+        reprice_after_seconds=0.0,
+        market_as_last_resort=False,
+        leftover=Leftover.CANCEL,
+    )
+    return replace(desk, working=working)
+
+
+def sell_off(
+    desk: Desk,
+    venue: Venue,
+    hands: Hands,
+    page: RunPage,
+    only: Collection[InstrumentId],
+    others: Sequence[WorkingOrder],
+) -> tuple[tuple[InstrumentId, Decimal], ...]:
+    """Bring what is held of `only` (empty: of the universe) to zero; return what is left of it.
+
+    Orders only reduce. A round sends one order an instrument, as large as the limits allow,
+    with quotes and an account of its own; the next follows once the orders of the last have
+    ended and are known. An order that was refused, or of unknown fate, ends it for its
+    instrument. A sleeve's remembered lots of what is sold are zero from here on: a run without
+    a signal does not buy them back. Exit code 3 where something is left.
+    """
+    sale = _Sale(desk, venue, hands, page, frozenset(only), others)
+    account = page.last(AccountSnapshot) or venue.account()
+    try:
+        sale.forget_lots(account)
+        for _ in range(MOST_ROUNDS):
+            if not sale.round(account):
+                break
+            account = venue.account()
+    finally:
+        sale.tell()
+    left = sale.held(account)
+    if left and hands.sends:
+        page.worsen(RunHalted.exit_code)
+    return tuple((name, account.quantity(name)) for name in left)
+
+
+class _Sale:
+    """What is sold off while it is; `approved` and `refused` are those of all rounds."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        venue: Venue,
+        hands: Hands,
+        page: RunPage,
+        only: frozenset[InstrumentId],
+        others: Sequence[WorkingOrder],
+    ) -> None:
+        self.desk, self.venue, self.hands, self.page = desk, venue, hands, page
+        self.only, self.others = only, others
+        self.approved: list[ApprovedOrder] = []
+        self.refused: dict[InstrumentId, RefusedOrder] = {}
+        self.idle = 0
+
+    def held(self, account: AccountSnapshot) -> tuple[InstrumentId, ...]:
+        """Return what is still held of what is to be sold, in id order."""
+        return tuple(
+            sorted(
+                each.instrument
+                for each in account.positions
+                if each.quantity
+                and each.instrument in self.desk.universe
+                and (not self.only or each.instrument in self.only)
+            )
+        )
+
+    def round(self, account: AccountSnapshot) -> bool:
+        """Send and work one order for each holding; return whether another round may follow."""
+        names = [name for name in self.held(account) if not self._busy(name)]
+        if not names or self.page.stop() is not None:
+            return False
+        market = self.page.keep(self.venue.market(self.desk.universe.instruments))
+        plan = self._plan(names, account, market)
+        verdicts = self._gate(plan, account, market)
+        seen = len(self.page.fills)
+        try:
+            work(self.desk, self.venue, self.hands, verdicts.approved, self.page)
+        finally:
+            self.approved += self.page.approved
+            self.refused |= {each.intent.instrument: each for each in self.page.refused}
+        self.idle = 0 if len(self.page.fills) > seen else self.idle + 1
+        return bool(verdicts.approved) and self.hands.sends and self.idle < MOST_IDLE
+
+    def forget_lots(self, account: AccountSnapshot) -> None:
+        """Let every sleeve want none of what is sold, should it have no signal of its own."""
+        gone, lots = set(self.held(account)), self.page.standing.sleeve_lots
+        kept = {
+            sleeve: {name: Decimal(0) if name in gone else size for name, size in each.items()}
+            for sleeve, each in lots.items()
+        }
+        if self.hands.sends and kept != lots:
+            self.page.remember(sleeve_lots=kept)
+
+    def tell(self) -> None:
+        """Put the orders of all rounds onto the page."""
+        sent = {order.instrument for order in self.approved}
+        self.page.approved = list(self.approved)
+        self.page.refused = [each for name, each in self.refused.items() if name not in sent]
+
+    def _busy(self, name: InstrumentId) -> bool:
+        """Return whether an order of this page in it has not ended, or its end is not known."""
+        silent = set(self.page.unacknowledged())
+        return name in self.refused or any(
+            reference in silent or not self.page.orders[reference].status.terminal
+            for reference, order in self.page.intents.items()
+            if order.instrument == name
+        )
+
+    def _plan(
+        self, names: Sequence[InstrumentId], account: AccountSnapshot, market: MarketSnapshot
+    ) -> Plan:
+        """Return the whole orders; the first round's are the order file."""
+        desk = self.desk
+        plan = plan_flatten(
+            desk.universe, names, account, market, desk.planning, desk.fees, now=market.at
+        )
+        if self.page.last(Plan) is None:
+            self.page.keep(plan)
+            desk.books.save_orders(self.page.slot, plan.lines(), label=desk.mode)
+        return plan
+
+    def _gate(self, plan: Plan, account: AccountSnapshot, market: MarketSnapshot) -> Verdicts:
+        """Return what the gates of a run say of this round's orders; only reductions pass.
+
+        Neutral sleeves may be left with one leg here: the owner wants out of what can be left.
+        """
+        desk, page, universe = self.desk, self.page, self.desk.universe
+        sent = len(page.intents)
+        largest = {
+            order.instrument: largest_order(
+                order,
+                universe[order.instrument],
+                market.quotes.get(order.instrument),
+                account,
+                desk.limits,
+            )
+            for order in plan.orders
+        }
+        chunks = tuple(order for order, _ in in_chunks(plan.orders, universe, largest))
+        given = gate_input(desk, page, replace(plan, orders=chunks), account, market, self.others)
+        page.gate_input = replace(
+            given,
+            flags=tuple(flag for flag in page.flags if not page.works_despite(flag)),
+            state=TradingState.REDUCING,
+            sleeves=(),
+            orders_in_session=given.orders_in_session + sent,
+            limits=replace(
+                desk.limits, max_orders_per_run=max(1, desk.limits.max_orders_per_run - sent)
+            ),
+            first_sequence=1 + max((_number(name) for name in page.intents), default=-1),
+        )
+        verdicts = apply_gates(page.gate_input)
+        page.decided(verdicts)
+        return page.keep(verdicts)
+
+
+def _number(reference: str) -> int:
+    return int(reference.rpartition(".")[2])

@@ -1,0 +1,123 @@
+"""Step 10 over several runs: each trouble is one mail, its end one more, whatever dies between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from rebalancer.hourly import hour
+from rebalancer.model.flags import ErrorFlag
+from rebalancer.model.records import Mail
+from tests.integration.hours import SECOND, THIRD, Watch, command
+from tests.portfolios import FIRST, HOUR, World
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@dataclass
+class Letterbox:
+    """A post that keeps every alert it is given, as a mail server would deliver it."""
+
+    subjects: list[str] = field(default_factory=list)
+
+    def send(self, mails: Sequence[Mail]) -> tuple[ErrorFlag, ...]:
+        self.subjects += [mail.subject for mail in mails if mail.key.startswith("alert:")]
+        return ()
+
+    def about(self, words: str) -> int:
+        return sum(words in subject for subject in self.subjects)
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Dying:
+    """Books in which the process dies when it would remember what was mailed."""
+
+    def __init__(self, books: Any) -> None:
+        self._books, self._alerts = books, books.standing().alerts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._books, name)
+
+    def save_standing(self, standing: Any) -> None:
+        if standing.alerts != self._alerts:
+            raise Killed
+        self._books.save_standing(standing)
+
+
+def run(world: World, at: datetime, box: Letterbox) -> None:
+    hour(replace(world.desk(at), post=box), at)
+
+
+def test_a_halt_file_is_one_mail_however_long_it_stands_and_one_when_it_is_over(
+    world: World,
+) -> None:
+    box = Letterbox()
+    command(world, "halt", "holidays")
+    for hours in range(4):
+        run(world, FIRST + hours * HOUR, box)
+    assert box.about("HALT halt-file") == 1
+    (world.state / "HALT").unlink()
+    run(world, FIRST + 4 * HOUR, box)
+    run(world, FIRST + 5 * HOUR, box)
+    assert (box.about("HALT halt-file"), box.about("recovered: halt-file")) == (1, 1)
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_a_kill_between_mail_and_memory_is_one_mail_too_many_at_most(
+    world: World, ending: bool
+) -> None:
+    box = Letterbox()
+    command(world, "halt", "holidays")
+    run(world, FIRST, box)
+    if ending:
+        (world.state / "HALT").unlink()
+        words = "recovered: halt-file"
+    else:
+        (world.state / "signals" / "hand.csv").unlink()
+        words = "signal-missing"
+    desk = world.desk(SECOND)
+    with pytest.raises(Killed):
+        hour(replace(desk, post=box, books=Dying(desk.books)), SECOND)
+    for hours in range(3):
+        run(world, THIRD + hours * HOUR, box)
+    assert 1 <= box.about(words) <= 2, box.subjects
+    assert max(Counter(box.subjects).values()) <= 2
+
+
+def test_a_kill_before_the_mail_loses_none(world: World) -> None:
+    box = Letterbox()
+    command(world, "halt", "holidays")
+    desk = world.desk(FIRST)
+
+    def kill() -> None:
+        raise Killed
+
+    watch = Watch(desk.books, lambda line: line["kind"] == "end", kill)
+    with pytest.raises(Killed):
+        hour(replace(desk, post=box, books=watch), FIRST)
+    assert box.subjects == []
+    run(world, SECOND, box)
+    run(world, THIRD, box)
+    assert box.about("HALT halt-file") == 1
+
+
+def test_a_command_by_hand_ends_no_trouble_that_it_does_not_look_at(world: World) -> None:
+    world.hour(FIRST)
+    (world.state / "signals" / "hand.csv").unlink()
+    command(world, "halt", "x")
+    world.hour(SECOND)
+    before = dict(world.standing().alerts)
+    assert {"halt-file", "signal-missing sleeve:hand"} <= set(before)
+    mails = world.mails()
+    assert command(world, "flatten", "--send", "--yes") == 0
+    assert command(world, "cancel") == 0
+    assert dict(world.standing().alerts) == before
+    assert world.mails() == mails

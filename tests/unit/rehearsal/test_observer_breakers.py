@@ -1,0 +1,145 @@
+"""Orders that went out although something forbade them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rebalancer.model.codec import to_plain
+from rebalancer.model.flags import Severity
+from rebalancer.simulators.faults.schedule import Happening
+from tests.unit.rehearsal.scenes import (
+    FIRST,
+    A,
+    B,
+    Scene,
+    an_approved,
+    an_arrival,
+    d,
+)
+
+OBEYED, PROTECTED = "breakers-obeyed", "protected"
+
+
+def test_an_order_that_our_hands_were_asked_for_while_a_halt_file_stood_is_seen(
+    tmp_path: Path,
+) -> None:
+    scene = Scene()
+    scene.runs[0].arrivals = (an_arrival(message="hands.submit", halt=True),)
+    assert scene.broken(tmp_path) == {OBEYED}
+
+
+def test_a_new_price_while_a_halt_file_stood_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[0].arrivals = (an_arrival(message="hands.replace", verb="change", halt=True),)
+    assert scene.broken(tmp_path) == {OBEYED}
+
+
+def test_a_message_that_was_under_way_when_the_file_came_is_not(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[0].arrivals = (an_arrival(halt=True),)
+    assert scene.broken(tmp_path) == set()
+
+
+def test_a_request_to_binance_that_began_after_the_file_came_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.venue = "binance"
+    scene.runs[0].arrivals = (an_arrival(message="POST /fapi/v1/order", halt=True),)
+    assert OBEYED in scene.broken(tmp_path)
+
+
+def test_a_cancel_while_a_halt_file_stands_is_fine(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[0].halt = True
+    scene.runs[0].arrivals = (an_arrival(verb="cancel", halt=True),)
+    assert scene.broken(tmp_path) == set()
+
+
+def test_an_order_in_a_run_that_had_a_halt_file_from_its_beginning_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[0].halt = True
+    scene.runs[0].arrivals = (an_arrival(halt=True),)
+    assert scene.broken(tmp_path) == {OBEYED}
+
+
+@pytest.mark.parametrize(
+    ("code", "severity", "subject"),
+    [
+        ("drawdown", Severity.HALT, ""),
+        ("reconciliation-break", Severity.HOLD, A),
+        ("unexplained-cash-large", Severity.HOLD, ""),
+        ("rate-missing", Severity.HOLD, "currency:USD"),
+    ],
+)
+def test_a_purchase_after_a_flag_that_forbids_it_is_seen(
+    tmp_path: Path, code: str, severity: Severity, subject: str
+) -> None:
+    scene = Scene()
+    scene.flag(FIRST, code, severity, subject)
+    assert OBEYED in scene.broken(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "severity", "subject"),
+    [
+        ("reconciliation-break", Severity.HOLD, B),
+        ("order-refused", Severity.HOLD, A),
+        ("unexplained-cash", Severity.NOTE, "currency:USD"),
+    ],
+)
+def test_a_purchase_that_no_flag_forbids_is_fine(
+    tmp_path: Path, code: str, severity: Severity, subject: str
+) -> None:
+    scene = Scene()
+    scene.flag(FIRST, code, severity, subject)
+    assert scene.broken(tmp_path) == set()
+
+
+def test_an_order_that_grows_a_position_in_state_reducing_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.flag(FIRST, "leverage-high", Severity.HOLD)
+    _approve_reducing(scene)  # the approval lies: nothing was held
+    assert OBEYED in scene.broken(tmp_path)
+
+
+def test_an_order_that_shrinks_a_position_in_state_reducing_is_fine(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.flag(FIRST, "leverage-high", Severity.HOLD)
+    _approve_reducing(scene)
+    scene.runs[0].arrivals = (an_arrival(held=d(-100)),)
+    assert OBEYED not in scene.broken(tmp_path)
+
+
+def test_a_breaker_that_the_next_run_forgot_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.latch(FIRST, "drawdown", Severity.HALT)
+    assert OBEYED in scene.broken(tmp_path)
+
+
+def test_a_breaker_that_ends_by_itself_may_be_gone(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.latch(FIRST, "reconciliation-break", Severity.HOLD, A)
+    assert scene.broken(tmp_path) == set()
+
+
+def test_a_breaker_that_the_owner_lifted_may_be_gone(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.latch(FIRST, "drawdown", Severity.HALT)
+    scene.hours = (scene.hours[0], replace(scene.hours[0], happenings=(Happening("resume"),)))
+    scene.runs[1].hour = 1
+    assert scene.broken(tmp_path) == set()
+
+
+def test_a_position_that_lost_its_last_stop_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[1].naked = ("BTCUSDT.PERP@BINANCE held 1 without a stop",)
+    assert scene.broken(tmp_path) == {PROTECTED}
+
+
+def _approve_reducing(scene: Scene) -> None:
+    for line in scene.journals[FIRST]:
+        if line["kind"] == "intents":
+            line["orders"] = [to_plain(an_approved(reducing=True))]
+    scene.runs[0].arrivals = (an_arrival(),)

@@ -1,0 +1,147 @@
+"""Calm runs that do not come to their end, and reports that do not tell the truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rebalancer.model.codec import to_plain
+from rebalancer.model.flags import Severity
+from rebalancer.model.orders import Action, OrderStatus, RefusedOrder, order_reference
+from rebalancer.model.records import Outcome
+from tests.unit.rehearsal.scenes import (
+    SLOTS,
+    A,
+    Scene,
+    a_fill,
+    a_working,
+    an_approved,
+    d,
+)
+
+CONVERGED, TRUE = "convergence", "truthful-report"
+LAST = SLOTS[2]
+
+
+def test_a_calm_run_that_broke_off_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[2].error = "RuntimeError: x"
+    assert CONVERGED in scene.broken(tmp_path)
+
+
+def test_a_schedule_without_a_calm_run_proves_nothing(tmp_path: Path) -> None:
+    scene = Scene()
+    for run in scene.runs:
+        run.hour = 0
+    assert CONVERGED in scene.broken(tmp_path)
+
+
+@pytest.mark.parametrize("code", ["blind", "run-failed", "cannot-connect", "deadline"])
+def test_a_calm_run_that_was_halted_for_no_lasting_reason_is_seen(
+    tmp_path: Path, code: str
+) -> None:
+    scene = Scene()
+    scene.flag(LAST, code, Severity.HALT, before="end")
+    scene.change(LAST, exit_code=3, outcome=Outcome.HALTED)
+    assert scene.broken(tmp_path) == {CONVERGED}
+
+
+def test_a_calm_run_that_a_breaker_halted_has_its_reason(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.flag(LAST, "drawdown", Severity.HALT, before="end")
+    scene.latch(LAST, "drawdown", Severity.HALT)
+    scene.change(LAST, exit_code=3, outcome=Outcome.HALTED)
+    assert scene.broken(tmp_path) == set()
+
+
+def test_an_instrument_that_is_called_settled_and_is_not_there_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    _line(scene, current_quantity=d(90))
+    assert scene.broken(tmp_path) == {CONVERGED}
+
+
+def test_an_instrument_that_is_held_for_a_reason_is_fine(tmp_path: Path) -> None:
+    scene = Scene()
+    _line(scene, current_quantity=d(90), reason="held: no quote")
+    assert scene.broken(tmp_path) == set()
+
+
+def test_a_reason_that_is_none_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    _line(scene, reason="")
+    assert scene.broken(tmp_path) == {CONVERGED}
+
+
+def test_an_instrument_without_a_row_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.change(LAST, lines=scene.records[LAST].lines[1:])
+    assert scene.broken(tmp_path) == {CONVERGED}
+
+
+def test_a_wanted_order_that_nobody_approved_or_refused_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    _line(scene, action=Action.BUY, quantity=d(10), reason="an order is wanted")
+    assert scene.broken(tmp_path) == {CONVERGED}
+
+
+def test_a_wanted_order_that_was_approved_and_never_sent_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    _line(scene, action=Action.BUY, quantity=d(10), reason="an order is wanted")
+    reference = order_reference("books", LAST, 1, A, 0)
+    scene.change(LAST, approved=(an_approved(reference, quantity=d(10)),))
+    assert scene.broken(tmp_path) == {CONVERGED}
+
+
+def test_a_wanted_order_that_was_refused_has_its_reason(tmp_path: Path) -> None:
+    scene = Scene()
+    _line(scene, action=Action.BUY, quantity=d(10), reason="an order is wanted")
+    refused = RefusedOrder(an_approved().intent, "session", "the market is closed")
+    scene.change(LAST, refused=(refused,))
+    assert scene.broken(tmp_path) == set()
+
+
+def test_an_order_that_still_works_and_nobody_tells_of_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    left = order_reference("books", SLOTS[1], 1, A, 0)
+    order = an_approved(left, quantity=d(10), current_quantity=d(100))
+    scene.note(SLOTS[1], "end", kind="intents", orders=[to_plain(order)])
+    scene.note(SLOTS[1], "end", kind="order", order=to_plain(a_working(OrderStatus.WORKING, left)))
+    scene.add_order(left, placed_at=SLOTS[1])
+    assert scene.broken(tmp_path) == {CONVERGED}
+
+
+def test_a_record_with_an_execution_that_the_venue_does_not_have_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.change(SLOTS[1], fills=(a_fill(exec_id="0000e0d5.00000999.01.01"),))
+    assert scene.broken(tmp_path) == {TRUE}
+
+
+def test_an_exit_code_that_is_not_the_records_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[1].exit_code = 3
+    assert scene.broken(tmp_path) == {TRUE}
+
+
+def test_a_halted_run_that_calls_itself_finished_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.flag(SLOTS[1], "halt-file", Severity.HALT, before="end")
+    assert scene.broken(tmp_path) == {TRUE}
+
+
+def test_a_daily_mail_with_another_net_liquidation_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    says = "net liquidation 49,999.00 USD, run of 2026-01-05 16:05 UTC"
+    scene.runs[1].mails = (("books: middle of the session", says),)
+    assert scene.broken(tmp_path) == set()
+    lies = says.replace("49,999", "50,000")
+    scene.runs[1].mails = (("books: middle of the session", lies),)
+    assert scene.broken(tmp_path) == {TRUE}
+
+
+def _line(scene: Scene, **changes: Any) -> None:
+    """Change the row of A in the last run's order file."""
+    first, *rest = scene.records[LAST].lines
+    scene.change(LAST, lines=(replace(first, **changes), *rest))

@@ -1,0 +1,55 @@
+"""A failing schedule is made short without losing what fails."""
+
+from __future__ import annotations
+
+from rebalancer.rehearsal.shrink import shortened
+from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule, Trouble
+
+BAD = Trouble("answer-lost", at="reqPositions", nth=2)
+NOISE = Trouble("disk-full", nth=7)
+LONG = Schedule(
+    venue="ib",
+    seed=11,
+    hours=(
+        Hour(60, {"A": "0.1", "B": "0.2"}, (NOISE,)),
+        Hour(5, {"A": "0.3", "B": "0.1"}, (NOISE, BAD), (Happening("deposit"),), dry=True),
+        Hour(1440, {}, (), (Happening("no-signal"),), again=True),
+    ),
+    post=True,
+    protect=True,
+)
+
+
+def _has_the_bad_one(schedule: Schedule) -> bool:
+    return any(BAD in hour.troubles for hour in schedule.hours)
+
+
+def test_only_what_makes_it_fail_is_left() -> None:
+    short = shortened(LONG, _has_the_bad_one)
+    assert short.seed == LONG.seed
+    assert short.calm == LONG.calm
+    (hour,) = short.hours
+    assert hour.troubles == (BAD,)
+    assert hour.happenings == ()
+    assert (hour.dry, hour.again, hour.minutes, len(hour.wanted)) == (False, False, 60, 1)
+    assert (short.post, short.protect) == (False, False)
+
+
+def test_two_hours_that_are_both_needed_stay() -> None:
+    short = shortened(LONG, lambda each: len(each.hours) >= 2 and _has_the_bad_one(each))
+    assert len(short.hours) == 2
+
+
+def test_so_many_tries_and_no_more() -> None:
+    tried: list[Schedule] = []
+
+    def never(schedule: Schedule) -> bool:
+        tried.append(schedule)
+        return len(tried) % 2 == 0
+
+    shortened(LONG, never, most=7)
+    assert len(tried) == 7
+
+
+def test_what_never_fails_again_stays_as_it_is() -> None:
+    assert shortened(LONG, lambda _each: False) is LONG
