@@ -237,6 +237,96 @@ def test_an_ordinary_orders_reference_is_no_stop_of_the_ladder() -> None:
     assert "r1" in name
 
 
+def test_a_stop_names_its_instrument() -> None:
+    assert {each.instrument for each in stops(held("1")).place} == {NAME}
+
+
+def test_market_stops_come_in_market_lots_and_limit_stops_in_limit_lots() -> None:
+    rules = replace(RULES, limit_step=d("0.1"), market_step=d("0.3"), min_size=d("0.1"))
+    instrument = replace(PERP, rules=rules)
+    limits = stops(held("1"), instrument=instrument)
+    assert sum(each.quantity for each in limits.place) == d("-1")
+    markets = stops(held("1"), instrument=instrument, parameters=replace(RULED, limit_offset=d(0)))
+    # 1 is 3.33 market lots: four are needed.
+    assert sum(each.quantity for each in markets.place) == d("-1.2")
+
+
+def test_the_worth_of_a_piece_counts_its_multiplier() -> None:
+    # Five pieces of 0.2 at 93 x 10 / 4 are 46.5 each: less than 47; four of 0.25 are more.
+    rules = replace(RULES, min_notional=d(47), reduce_only_exempt=False)
+    instrument = replace(PERP, rules=rules, multiplier=d(10), magnifier=d(4))
+    assert len(stops(held("1"), instrument=instrument).place) == 4
+    # 93 x 0.2 x 10 / 4 = 46.5 exactly is enough.
+    exact = replace(instrument, rules=replace(rules, min_notional=d("46.5")))
+    assert len(stops(held("1"), instrument=exact).place) == 5
+
+
+def test_where_one_piece_alone_is_too_small_it_is_placed_all_the_same() -> None:
+    rules = replace(RULES, min_notional=d(10**6), reduce_only_exempt=False)
+    (only,) = stops(held("1"), instrument=replace(PERP, rules=rules)).place
+    assert only.quantity == d("-1")
+    two = replace(RULES, min_notional=d(45), reduce_only_exempt=False)
+    assert len(stops(held("1"), instrument=replace(PERP, rules=two)).place) == 2
+
+
+@pytest.mark.parametrize(("quantity", "end"), [("1", "94.5"), ("-1", "105.5")])
+def test_a_stop_at_the_liquidation_itself_comes_too_late(quantity: str, end: str) -> None:
+    position = held(quantity, liquidation_price=d(end))
+    made = stops(position)
+    assert {each.trigger for each in made.place} == {d("95") if quantity == "1" else d("105")}
+    assert made.trouble == ""
+
+
+def test_with_all_of_them_beyond_the_liquidation_the_first_is_told() -> None:
+    long = stops(held("1", liquidation_price=d(97)))
+    assert long.trouble == "its stops from 95.0 on lie beyond its liquidation at 97"
+    # A step of half a per cent below the mark is 99.5.
+    assert [each.trigger for each in long.place] == [d("99.5")]
+    short = stops(held("-1", liquidation_price=d(103)))
+    assert short.trouble == "its stops from 105.0 on lie beyond its liquidation at 103"
+    assert [each.trigger for each in short.place] == [d("100.5")]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "mark", "end", "trigger"),
+    # Half-way between mark and liquidation, on the tick that is farther from the mark.
+    [("1", "100", "99.75", "99.8"), ("-1", "100", "100.25", "100.2")],
+)
+def test_so_near_to_its_liquidation_the_stop_lies_half_way(
+    quantity: str, mark: str, end: str, trigger: str
+) -> None:
+    made = stops(held(quantity, mark=mark, liquidation_price=d(end)))
+    assert [each.trigger for each in made.place] == [d(trigger)]
+
+
+@pytest.mark.parametrize("end", ["0", "-5", "0.5"])
+def test_a_long_position_with_hardly_any_leverage_has_its_whole_ladder(end: str) -> None:
+    assert len(stops(held("1", liquidation_price=d(end))).place) == 5
+
+
+def test_a_difference_of_just_the_threshold_is_left_alone() -> None:
+    own = all_waiting(stops(held("1")))
+    # 5 % of 1.05 is 0.0525, more than the 0.05 that are missing; of 1.0527 it is 0.0526 of 0.0527.
+    assert stops(held("1.05"), own).place == ()
+    assert stops(held("1.052"), own).place == ()
+    assert stops(held("1.053"), own).place != ()
+    exactly = replace(RULED, reset_threshold=d("0.2"))
+    assert stops(held("1.25"), own, exactly).place == ()
+    assert stops(held("1.251"), own, exactly).place != ()
+
+
+@pytest.mark.parametrize("cost", ["0", "-1", "NaN"])
+def test_an_average_cost_that_is_none_is_not_used(cost: str) -> None:
+    assert shape(stops(held("1", cost))) == shape(stops(held("1", "100")))
+    assert stops(held("1", cost, mark=None)).doubt
+    assert stops(held("1", cost, mark="0")).doubt
+    assert stops(held("1", cost, mark="NaN")).doubt
+
+
+def test_without_stops_the_best_set_is_an_empty_one() -> None:
+    assert best_group((), held("1"), "demo") == ()
+
+
 def test_a_ladder_below_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="below cost"):
         ProtectParameters(base_distance=d("0.9"), steps=5, step_distance=d("0.1"))
