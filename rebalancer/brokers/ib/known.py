@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.brokers.ib.statuses import (
+    ENDED,
+    LIVE,
     NOT_ACKNOWLEDGED,
     ORDER_ERRORS,
     OrderError,
@@ -115,19 +117,24 @@ class KnownOrder:
             message=self.message,
         )
 
-    def hear_word(self, word: str, held: str, filled: Decimal) -> None:
+    def hear_word(self, word: str, held: str, filled: Decimal, *, in_a_list: bool = False) -> None:
         """Take in a status word of TWS; the newest counts.
 
-        What the gateway repeats before IB took the order undoes nothing.
+        What the gateway repeats before IB took the order undoes nothing. Another word after
+        the order's end may be late or may be true: only a list of the open orders (`in_a_list`)
+        or of the completed ones settles it, until then nobody knows.
         """
         if word in NOT_ACKNOWLEDGED and self.word not in NOT_ACKNOWLEDGED:
+            return
+        if self.word in ENDED and word not in ENDED and not in_a_list:
+            self.doubtful = self.completed is None
             return
         self.word, self.held, self.cancel_travels = word, held, False
         size = min(filled, abs(self.quantity)) if self.quantity else filled
         self.told = size if self.quantity >= 0 else -size
         if word not in NOT_ACKNOWLEDGED:
             self.doubtful = False
-        if word in {"PreSubmitted", "Submitted"}:
+        if word in LIVE:
             self.refused = False
             self.completed = None
 

@@ -269,7 +269,8 @@ class Register:
         known.limit = limit
         quantity = _signed(order.action, _size(order.totalQuantity))
         known.quantity = quantity or known.quantity
-        known.hear_word(state.status, known.held, abs(known.told))
+        in_a_list = self.listing is not None
+        known.hear_word(state.status, known.held, abs(known.told), in_a_list=in_a_list)
 
     def _change(
         self, order: KnownOrder, change: Callable[[], None], *, quietly: bool = False

@@ -39,8 +39,13 @@ NOT_ACKNOWLEDGED = frozenset({"", "PendingSubmit", "ApiPending", "ApiUpdate", "V
 The last two are the library's own; they never count, even if one should arrive.
 """
 
-_WORKING = frozenset({"PreSubmitted", "Submitted"})
+LIVE = frozenset({"PreSubmitted", "Submitted"})
+"""Words of an order that works."""
+
 _CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
+ENDED = _CANCELLED | {"Filled"}
+"""Words of an order that ended: a later word of life may only have been late."""
+
 _ENDS_BY_ITSELF = frozenset({"DAY", "IOC", "GTD", "FOK", "OPG", "DTC"})
 
 
@@ -55,7 +60,7 @@ def status_of(
     """
     if word in NOT_ACKNOWLEDGED:
         return OrderStatus.SENT
-    if word in _WORKING:
+    if word in LIVE:
         return OrderStatus.WORKING
     if word == "PendingCancel":
         return OrderStatus.PENDING_CANCEL

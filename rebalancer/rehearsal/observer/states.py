@@ -23,6 +23,8 @@ def monotone_states(case: Case) -> Iterator[Violation]:
                 continue
             reference, status = line["order"]["reference"], OrderStatus(line["order"]["status"])
             before = last.get(reference)
+            if before is not None and before.terminal and status is OrderStatus.UNKNOWN:
+                continue  # it was told both: in doubt until it is looked up
             if before is not None and before.terminal and status is not before:
                 yield Violation(MONOTONE, f"{reference} was {before} and is {status} again")
             last[reference] = status

@@ -133,6 +133,36 @@ def test_an_order_that_vanished_after_its_acknowledgement_is_unknown(
     assert found.status is S.UNKNOWN
 
 
+@pytest.mark.parametrize("late", ["Submitted", "PreSubmitted", "PendingCancel", "Inactive"])
+def test_a_late_word_of_life_leaves_an_ended_order_in_doubt_until_a_list_settles_it(
+    line: FedLine, book: OrderBook, late: str
+) -> None:
+    order = send(book)
+    line.status(100, "Submitted")
+    order.asked_cancel = True
+    line.status(100, "Cancelled")
+    assert state(order) is S.CANCELLED
+    line.status(100, late)
+    line.status(100, late)
+    assert state(order) is S.UNKNOWN
+    line.answer_lists(completed=lambda: line.completed("Cancelled", orderId=0))
+    (found,) = book.find("demo.1")
+    assert found.status is S.CANCELLED
+    line.status(100, late)
+    assert state(order) is S.CANCELLED, "the list has settled it"
+
+
+def test_an_end_that_was_wrong_is_taken_back_when_the_open_orders_have_the_order(
+    line: FedLine, book: OrderBook
+) -> None:
+    order = send(book)
+    line.status(100, "Submitted")
+    line.status(100, "Cancelled")
+    line.answer_lists(open_orders=lambda: line.open_order(100, "Submitted"))
+    assert [each.status for each in book.open_orders()] == [S.WORKING]
+    assert state(order) is S.WORKING
+
+
 def test_disaster_order_id_rollback(line: FedLine, book: OrderBook) -> None:
     """After a restart ids began anew: an old order's news were taken for the new order's."""
     send(book, 100)
