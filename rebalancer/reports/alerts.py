@@ -25,7 +25,7 @@ from rebalancer.reports.explain import STEP_NAMES, explain
 from rebalancer.reports.html import mail_html
 from rebalancer.reports.numbers import count, slot_name, span, when
 from rebalancer.reports.rows import Fate, order_rows
-from rebalancer.reports.summary import run_lead, was_sent
+from rebalancer.reports.summary import run_lead, was_sent, what_it_was
 
 Trouble = ErrorFlag | LatchedFlag
 
@@ -121,7 +121,7 @@ def _mail(
     stem = slot_name(record.slot)
     document = Document(
         title=f"{record.portfolio}: {_headline(record, fresh, ended)}",
-        subtitle=f"run of {when(record.slot)}, mode {record.mode.value}",
+        subtitle=f"{what_it_was(record)} of {when(record.slot)}, mode {record.mode.value}",
         banner=BANNERS[record.mode],
         lead=(Paragraph(_lead(fresh, ended, still)),),
         sections=_sections(record, standing, fresh, ended, still),

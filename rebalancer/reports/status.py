@@ -66,7 +66,8 @@ def status_document(status: Status) -> Document:
         lead: tuple[Paragraph, ...] = (Paragraph("No run is on record yet.", Tone.NOTE),)
     else:
         ago = span(status.now - record.slot)
-        first = Paragraph(f"Last run: {when(record.slot)} ({ago} ago), mode {record.mode.value}.")
+        last = f"Last: `rebalancer {record.command}` of" if record.command else "Last run:"
+        first = Paragraph(f"{last} {when(record.slot)} ({ago} ago), mode {record.mode.value}.")
         lead = (first, *run_lead(record))
         sections.append(Section("Key figures of the last run", (key_figures(record, standing),)))
         sections.append(positions_section(position_rows(record), base_currency(record)))
@@ -130,6 +131,7 @@ def _run_data(record: RunRecord) -> dict[str, Any]:
     seen = record.after or record.before
     return {
         "slot": to_plain(record.slot),
+        "command": record.command,
         "session": to_plain(record.session),
         "mode": record.mode.value,
         "outcome": record.outcome.value,

@@ -82,7 +82,7 @@ def run_document(record: RunRecord) -> Document:
         stops_section(record.stops),
     ]
     return Document(
-        title=f"{record.portfolio}: run of {when(record.slot)}",
+        title=f"{record.portfolio}: {what_it_was(record)} of {when(record.slot)}",
         subtitle=f"{session}, {account}, mode {record.mode.value}, exit code {record.exit_code}",
         banner=BANNERS[record.mode],
         lead=run_lead(record),
@@ -91,7 +91,14 @@ def run_document(record: RunRecord) -> Document:
     )
 
 
+def what_it_was(record: RunRecord) -> str:
+    """Return what left the record: a run, or a command that the owner typed."""
+    return record.command or "run"
+
+
 def _ending(record: RunRecord) -> Paragraph:
+    if record.outcome is Outcome.FINISHED and record.command:
+        return Paragraph(f"This was `rebalancer {record.command}`; it did its work.", Tone.GOOD)
     if record.outcome is Outcome.FINISHED:
         return Paragraph("The run finished all its steps.", Tone.GOOD)
     if record.outcome is Outcome.HALTED:

@@ -99,6 +99,8 @@ def test_it_sells_everything_while_halted_and_leaves_the_halt_file(
     assert all(order.intent.order_type is OrderType.LIMIT for order in record.approved)
     assert dict(record.positions_expected) == {}
     assert (built.state / "HALT").exists()
+    assert command(built, "status") == 0
+    assert "Last: `rebalancer flatten` of 2020-03-02" in capsys.readouterr().out
     # The next run is halted, and finds nothing that is not explained.
     after = built.hour(SECOND)
     assert after.exit_code == 3

@@ -44,6 +44,12 @@ def test_paper_prices_are_labelled_and_live_ones_are_not() -> None:
     assert live.startswith("demo: run of 2020-03-02 15:05 UTC")
 
 
+def test_a_command_is_not_told_as_a_run() -> None:
+    text = summary_text(busy(command="flatten"))
+    assert text.startswith("demo: flatten of 2020-03-02 15:05 UTC")
+    assert "`rebalancer flatten`; it did its work" in text
+
+
 def test_a_dry_run_points_to_its_own_folder() -> None:
     assert "state/demo/dry/runs/2020-03-02T1505Z/" in summary_text(busy(mode=Mode.DRY_RUN))
 
