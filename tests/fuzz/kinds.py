@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.fuzz import configs, signal_files, states
+from tests.fuzz.of_config import Configuration
+from tests.fuzz.of_messages import BinanceMessages, IbMessages
+from tests.fuzz.of_secrets import Secrets
+from tests.fuzz.of_signals import Signals
+from tests.fuzz.of_state import State
+from tests.fuzz.trials import case_of
 
 BLOCK = 25
 """Cases of one test."""
@@ -20,7 +25,10 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "configs": Kind(configs.case, 300),
-    "signals": Kind(signal_files.case, 300),
-    "states": Kind(states.case, 150),
+    "configs": Kind(case_of(Configuration), 150),
+    "secrets": Kind(case_of(Secrets), 50),
+    "signals": Kind(case_of(Signals), 75),
+    "states": Kind(case_of(State), 150),
+    "ib": Kind(case_of(IbMessages), 25),
+    "binance": Kind(case_of(BinanceMessages), 25),
 }

@@ -22,6 +22,8 @@ from tests.portfolios import stamp, write_signal
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = tuple(sorted(keys()))
 SLACK = Decimal("1.05")
+MOST_WORDS = 3000
+"""Letters of one problem: nobody reads more."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,14 @@ class Example:
     at: datetime
     wants: dict[str, dict[str, str]]
 
-    def text(self) -> str:
-        """Return it without comments and generators: signal files are written by hand."""
+    def text(self, whole: bool = False) -> str:
+        """Return it without comments and generators: signal files are written by hand.
+
+        `whole`: with the keys that stand there as comments, some of which cannot be together.
+        """
         text = (ROOT / self.file).read_text(encoding="utf-8")
+        if whole:
+            text = re.sub(r"(?m)^# (?=[a-z_]+ = |\[)", "", text)
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
         text = "\n".join(line for line in lines if not line.startswith("generator =")) + "\n"
         text = re.sub(r"(?ms)^\[sleeve\.parameters\]\n.*?(?=^\[)", "", text)
@@ -64,7 +71,7 @@ EXAMPLES = (
 class Configuration:
     """Both example files."""
 
-    name = "examples"
+    name = "configs"
 
     def prepare(self, folder: Path) -> None:
         """Run both once without damage; keep their compiled calendars."""
@@ -85,7 +92,7 @@ class Configuration:
         example = dice.choice((*EXAMPLES, EXAMPLES[0]))
         path = folder / "inner" / "portfolio.toml"
         path.parent.mkdir()
-        content = example.text().encode()
+        content = example.text(dice.random() < 0.2).encode()
         for _ in range(dice.choice((1, 1, 1, 2, 3))):
             if dice.random() < 0.3:
                 content = spoil_bytes(dice, content)
@@ -97,7 +104,8 @@ class Configuration:
         shutil.copytree(self._calendars, path.parent / "state" / "calendars")
         try:
             config = load(path, {})
-        except ConfigError:
+        except ConfigError as error:
+            clear(error, path, found)
             self._refused(path, found)
             return
         if not confined(config, folder):
@@ -148,6 +156,17 @@ class Configuration:
         for sleeve, weights in example.wants.items():
             if state == "state":
                 write_signal(folder, weights, example.at, name=sleeve, portfolio=name)
+
+
+def clear(error: ConfigError, path: Path, found: Findings) -> None:
+    """Hold each problem to its file, its key, and words that can be shown and read."""
+    found.expect(bool(error.problems), "refused without a problem")
+    for problem in error.problems:
+        words = str(problem)
+        where = problem.file == str(path) and bool(problem.key and problem.message)
+        found.expect(where, f"a problem without its place: {words[:500]}")
+        shown = len(words) < MOST_WORDS and all(letter.isprintable() for letter in words)
+        found.expect(shown, f"a problem that cannot be read: {words[:500]!a}")
 
 
 def confined(config: Config, folder: Path) -> bool:

@@ -21,7 +21,7 @@ SHARE, CASH, SLACK = Decimal("0.5"), Decimal(100000), Decimal("1.03")
 class Signals:
     """The signal file of one of two sleeves, an hour after both have bought."""
 
-    name = "sleeves"
+    name = "signals"
 
     def prepare(self, folder: Path) -> None:
         """Let both sleeves buy, and the next hour go without damage."""

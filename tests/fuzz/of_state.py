@@ -17,7 +17,7 @@ HOURS = 2
 class State:
     """Every file of a portfolio that has lived two hours."""
 
-    name = "lives"
+    name = "states"
 
     def prepare(self, folder: Path) -> None:
         """Let each portfolio live two hours, and one more without damage."""
@@ -95,9 +95,16 @@ class State:
 def _thing(dice: Random, path: Path) -> str:
     """Put something that is no file where a file was."""
     path.unlink()
-    what = dice.choice(("gone", "a folder", "a link to nowhere", "a link to itself"))
+    what = dice.choice(
+        ("gone", "a folder", "a full folder", "a link to nowhere", "a link to itself", "all gone")
+    )
     if what == "a folder":
         path.mkdir()
+    elif what == "a full folder":
+        path.mkdir()
+        (path / "inner").write_text("x", encoding="utf-8")
+    elif what == "all gone":
+        shutil.rmtree(path.parent)
     elif what == "a link to nowhere":
         path.symlink_to(path.parent / "nowhere")
     elif what == "a link to itself":

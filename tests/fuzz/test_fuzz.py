@@ -9,22 +9,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fuzz import worlds
+from tests.fuzz import trials
 from tests.fuzz.kinds import BLOCK, KINDS
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _clean() -> Iterator[None]:
     yield
-    worlds.clean_up()
-    worlds.lived.cache_clear()
-    worlds.undisturbed.cache_clear()
+    trials.clean_up()
 
 
 @pytest.mark.parametrize(
     ("kind", "first"),
     [
-        pytest.param(name, first, marks=pytest.mark.xdist_group(f"fuzz-{name}-{first % 2}"))
+        pytest.param(name, first, marks=pytest.mark.xdist_group(f"fuzz-{name}"))
         for name, kind in KINDS.items()
         for first in range(0, kind.in_ci, BLOCK)
     ],
