@@ -16,7 +16,7 @@ DEV_READY := $(VENV)/.ready-dev
 SUPPORTED := 3.11 3.12 3.13 3.14
 PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
 CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3.14 python3)
-SOURCES := $(wildcard rebalancer signals run.py benchmarks tests)
+SOURCES := $(wildcard rebalancer signals run.py benchmarks tests tools)
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \

@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.mutation.results import ROOMS, UNTRIED, Mutant, fates, mutants
 
 HERE = Path(__file__).parent
-SURVIVORS = HERE / "survivors.toml"
+SURVIVORS = {room: HERE / f"survivors_{room}.toml" for room in ROOMS}
 PAGE = Path("docs") / "MUTATION.md"
 WANTED = 0.90
 """The part of a room's mutants that must be killed."""
@@ -20,19 +20,30 @@ HEAD = (HERE / "head.md").read_text(encoding="utf-8")
 
 def known() -> Mapping[tuple[str, str, str, str], str]:
     """Return the reasons of the survivors that are known."""
-    if not SURVIVORS.exists():
-        return {}
-    listed = tomllib.loads(SURVIVORS.read_text(encoding="utf-8")).get("survivor", ())
+    listed = [
+        survivor
+        for path in SURVIVORS.values()
+        if path.exists()
+        for survivor in tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", ())
+    ]
     return {(s["file"], s["function"], s["was"], s["now"]): s["reason"] for s in listed}
 
 
 def save(survivors: Iterable[Mutant], reasons: Mapping[tuple[str, str, str, str], str]) -> None:
-    """Write the list of survivors; one without a reason gets an empty one, to be filled in."""
+    """Write each room's list; a survivor without a reason gets an empty one, to be filled in."""
+    found = sorted(set(survivors))
+    for room, path in SURVIVORS.items():
+        _save([each for each in found if each.room == room], reasons, path)
+
+
+def _save(
+    survivors: Iterable[Mutant], reasons: Mapping[tuple[str, str, str, str], str], path: Path
+) -> None:
     parts = [
         "# Mutants that no test kills, each with the reason why none has to. `make mutants` holds",
         "# its results to this list, and adds what is new with an empty reason.",
     ]
-    for each in sorted(set(survivors)):
+    for each in survivors:
         parts += [
             "",
             "[[survivor]]",
@@ -42,7 +53,7 @@ def save(survivors: Iterable[Mutant], reasons: Mapping[tuple[str, str, str, str]
             f"now = {_quoted(each.now)}",
             f"reason = {_quoted(reasons.get(each.key, ''))}",
         ]
-    SURVIVORS.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
 def judge() -> Sequence[str]:
