@@ -26,6 +26,8 @@ from rebalancer.working.record import latch
 
 MISSING, FAILED = "protection-missing", "protection-failed"
 
+BARE = "no stop of ours is seen at the venue"
+
 SETTLE_SECONDS = 15.0
 """How long after a first try is looked whether a set of stops has become whole."""
 
@@ -125,8 +127,8 @@ class _Shift:
     def tell(self) -> None:
         """Flag what could not be protected as it should be."""
         for name, why in sorted(self.failures.items()):
-            words = "what protected it before still does, and the next run tries again"
-            self.page.flag(FAILED, f"{name}: {why}; {words}", name)
+            words = "what protected it before still does" if self.own(name) else BARE
+            self.page.flag(FAILED, f"{name}: {why}; {words}, and the next run tries again", name)
 
     def _set(self, names: Sequence[InstrumentId]) -> None:
         """Place what these need, in rounds that the venue's limit of open stops allows."""
@@ -190,8 +192,8 @@ class _Shift:
         """Place a position's stops; return whether the venue may be asked about them now."""
         if not wanted.ladder.place:
             return True
-        if self.page.stop() is not None:
-            self._failed(wanted.position, "nothing may be sent any more")
+        if (stopped := self.page.stop()) is not None:
+            self._failed(wanted.position, f"no stop may be sent: {stopped.message}")
             return False
         self.page.intend_stops(wanted.ladder.place)
         for stop in wanted.ladder.place:

@@ -216,6 +216,9 @@ def test_with_a_halt_file_no_stop_is_sent_and_none_is_cancelled(world: World) ->
     record = stopping_hour(world, SECOND, exchange)
     assert "halt-file" in codes(record)
     assert flagged(record, "protection-failed") == {AAPL, JNJ}
+    words = [flag.message for flag in record.flags if flag.code == "protection-failed"]
+    assert all("no stop of ours is seen at the venue" in each for each in words)
+    assert all("a HALT file forbids sending: enough" in each for each in words)
     exchange.stops = set_aside
     stopping_hour(world, THIRD, exchange)
     assert exchange.log == log
