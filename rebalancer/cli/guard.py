@@ -9,12 +9,16 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rebalancer.clock import SystemClock
 from rebalancer.errors import DeadlineExceeded, Interrupted, RebalancerError
 from rebalancer.store.atomic import Files
 from rebalancer.store.heartbeat import Pulse
 from rebalancer.store.lock import account_lock, portfolio_lock
+
+HANDED_SECONDS = 5.0
+"""How long the event loop may take to come to the deadline before a callback is broken off."""
 
 LAST_SECONDS = 90.0
 """The end of the deadline that belongs to steps 8 to 13; nothing is sent in it."""
@@ -55,14 +59,20 @@ def guarded(
 def _signals(deadline_seconds: float) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into `Interrupted` and the timer into `DeadlineExceeded`."""
     raised: set[bool] = set()
+    late: list[_Handed] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         timed_out = number == signal.SIGALRM
+        if timed_out and late:
+            late.pop().insist()
         if timed_out in raised:
             return
         raised.add(timed_out)
         if timed_out:
-            _tell(DeadlineExceeded(f"the run took longer than {deadline_seconds:g} s"))
+            told = _tell(DeadlineExceeded(f"the run took longer than {deadline_seconds:g} s"))
+            if told is not None:
+                late.append(told)
+                signal.setitimer(signal.ITIMER_REAL, HANDED_SECONDS)
         else:
             _tell(Interrupted(f"asked to end by {signal.Signals(number).name}"))
 
@@ -77,7 +87,27 @@ def _signals(deadline_seconds: float) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell(error: RebalancerError) -> None:
+class _Handed:
+    """An error that the event loop was given to raise when its present callback is over."""
+
+    def __init__(self, error: RebalancerError) -> None:
+        self._error, self._taken = error, False
+
+    def deliver(self, loop: Any) -> None:
+        """Hand it to whoever waits for the loop."""
+        if self._taken:
+            return
+        self._taken = True
+        loop.call_exception_handler({"message": "asked to end", "exception": self._error})
+
+    def insist(self) -> None:
+        """Raise it here and now if the loop never came to it: its callback hangs."""
+        if not self._taken:
+            self._taken = True
+            raise self._error
+
+
+def _tell(error: RebalancerError) -> _Handed | None:
     """Raise an error; while an event loop turns, hand it to the loop instead.
 
     Raised in the middle of a library's callback it would be swallowed, or break the connection.
@@ -86,8 +116,9 @@ def _tell(error: RebalancerError) -> None:
     loop = None if asyncio is None else asyncio._get_running_loop()
     if loop is None or loop.get_exception_handler() is None:
         raise error
-    told = {"message": "asked to end", "exception": error}
-    loop.call_soon_threadsafe(loop.call_exception_handler, told)
+    handed = _Handed(error)
+    loop.call_soon_threadsafe(handed.deliver, loop)
+    return handed
 
 
 def slot_of(at: datetime) -> datetime:
