@@ -82,13 +82,24 @@ def session_table(
     return SessionTable(name, _packed([compiled[year] for year in years]))
 
 
+def require_calendar(name: str) -> None:
+    """Raise `DataError` when there is no calendar of that name; nothing is compiled."""
+    if name == ALWAYS_OPEN:
+        return
+    import exchange_calendars
+
+    if name not in exchange_calendars.get_calendar_names(include_aliases=True):
+        raise DataError(f"calendar {name!r}: there is no such calendar{_near(name)}")
+
+
 def stored_sessions(
     name: str, since: datetime, until: datetime, cache_folder: Path
 ) -> SessionTable | None:
     """Return the sessions around a span from the compiled files alone, however old those are.
 
-    Neither library nor disk is asked for more: None when a year of the span is not there. The
-    year before is taken too if it is, so that there is a session before `since`.
+    Neither library nor disk is asked for more: None when a year of the span is not there, or
+    was compiled before its holidays were known. The year before is taken too if it is, so that
+    there is a session before `since`.
     """
     if name == ALWAYS_OPEN:
         return SessionTable(name, every_day((since - RENEW_AFTER).date(), until.date()))
@@ -96,9 +107,22 @@ def stored_sessions(
         return None
     years = range(since.year - 1, until.year + 1)
     found = {year: _read(_path(cache_folder, name, year), None) for year in years}
-    if any(found[year] is None for year in years[1:]):
+    if not all((content := found[year]) and content["days"] for year in years[1:]):
         return None
     return SessionTable(name, _packed([found[year] for year in years]))
+
+
+def compiled_sessions(name: str, since: datetime, until: datetime) -> SessionTable:
+    """Return the sessions of a span from the library, without keeping them anywhere.
+
+    A little before `since` is taken too. Raises `DataError` when there is no such calendar, or
+    it does not reach that far.
+    """
+    if name == ALWAYS_OPEN:
+        return SessionTable(name, every_day((since - RENEW_AFTER).date(), until.date()))
+    years = list(range((since - RENEW_AFTER).year, until.year + 1))
+    made = _compile(name, years, until.year, until.date())
+    return SessionTable(name, _packed([made[year] for year in years]))
 
 
 def _path(folder: Path, name: str, year: int) -> Path:

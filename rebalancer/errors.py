@@ -42,7 +42,7 @@ class UsageError(RebalancerError):
     """The command line does not say what to do."""
 
     exit_code = 2
-    advice = "Call the command again with --help."
+    advice = "See to what is said above, then call the command again; --help lists its options."
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,15 @@ class NewerState(StateError):
     """A state file was written by a newer version of this program."""
 
     advice = "Nothing was sent. Upgrade this program, or restore the older file."
+
+
+class AnotherAccount(StateError):
+    """A state folder holds the books of another account than the one configured."""
+
+    advice = (
+        "Nothing was sent. Another account needs books of its own: give this portfolio another "
+        "[portfolio] name or state folder, or put the account back."
+    )
 
 
 class VenueRejected(RebalancerError):

@@ -266,7 +266,10 @@ class Books(Protocol):
         """
 
     def halt_reason(self) -> str | None:
-        """Return what a HALT file says, None when there is no HALT file."""
+        """Return what the HALT files say, None when there is none.
+
+        Another text than before means that one came or got a new line.
+        """
 
 
 class Generators(Protocol):
@@ -347,10 +350,14 @@ class Desk:
     inbox: Inbox
     post: Post
     database: Database
+    identity: str = ""
+    """Venue and account in one text: books belong to one; '' belongs to any."""
     net_liquidation_range: tuple[Decimal, Decimal] | None = None
     cancel_all: bool = False
     session_mails: tuple[str, ...] = ("start", "middle", "end")
     pictures: bool = True
+    mail_trouble: str = ""
+    """Why no mail can leave, known before any is due; '' when nothing is."""
     commit_after_close_minutes: float = 20.0
     hourly_candles: Candles | None = None
     """The store of hourly bars; None where no sleeve may ask for them."""

@@ -51,7 +51,8 @@ def write_portfolio(
     """Write a paper portfolio whose one sleeve reads a signal file that the test writes.
 
     `extra` is appended to the text: more tables. `top` replaces values of the main tables;
-    `risk` and `paper` are more lines of those tables.
+    `risk` and `paper` are more lines of those tables. Unless `risk` says otherwise a session may
+    trade twice what there is: most tests turn a book over more than once.
     """
     universe = ", ".join(f'"{stock(symbol)}"' for symbol in symbols)
     values = {
@@ -63,6 +64,9 @@ def write_portfolio(
         "paper": "",
         "transport": "engine",
     } | top
+    turnover = "max_turnover_per_session"
+    if turnover not in values["risk"]:
+        values["risk"] = f"{turnover} = 2\n{values['risk']}"
     text = f"""
 [portfolio]
 name = "{name}"

@@ -156,6 +156,7 @@ class PaperVenue(VenueWithoutStops):
             excess_liquidity=worth.excess,
             initial_margin=worth.initial,
             maintenance_margin=worth.maintenance,
+            margined=not settings.cash_account,
         )
 
     def open_orders(self) -> tuple[WorkingOrder, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,15 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (docs/OPERATIONS.md lists them)."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
+    _leave_no_core()
     with discreetly():
         return _told(arguments)
+
+
+def _leave_no_core() -> None:
+    """Let a crash of the interpreter write no memory to the disk: passwords stand in it."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _told(arguments: Namespace) -> int:

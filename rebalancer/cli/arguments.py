@@ -304,13 +304,15 @@ COMMANDS: tuple[Command, ...] = (
         "clear what holds or halts the portfolio",
         """
         Without a code it shows what is latched and what clears each. With codes (or --all) it
-        clears them, and removes the HALT file, after you have typed the portfolio's name.
+        clears them, and removes this portfolio's HALT file, after you have typed its name. What
+        came or changed while it asked stays.
         """,
         """
         rebalancer resume                 what is latched?
         rebalancer resume daily-loss
-        rebalancer resume halt-file       remove the HALT file
-        rebalancer resume --all
+        rebalancer resume halt-file       remove this portfolio's HALT file
+        rebalancer resume halt-file:all   remove the HALT file of all portfolios
+        rebalancer resume --all           everything but that of all portfolios
         """,
         _resume,
     ),

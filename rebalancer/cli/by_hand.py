@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from rebalancer.cli.guard import LAST_SECONDS, guarded, slot_of
+from rebalancer.cli.halt_files import halt_files
 from rebalancer.cli.opened import time_of
-from rebalancer.cli.resume import halt_files
 from rebalancer.clock import Deadline, SystemClock
 from rebalancer.errors import LockBusy, UsageError
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 def execute(arguments: Namespace) -> int:
     """Cancel own rebalance orders, with `--stops` protective ones; say what is left."""
-    config, _ = books_of(file_of(arguments), dry=False)
+    config, books = books_of(file_of(arguments), dry=False)
     trading_mode(config)
+    halts = books.halt_reason()  # one that comes while we ask is new
     if arguments.stops:
         question = (
             f"\nThis will also cancel every protective stop of {config.name}: nothing at the venue "
@@ -25,16 +26,17 @@ def execute(arguments: Namespace) -> int:
         )
         if not confirmed(config.name, question, arguments):
             return 0
-    record, left = patiently(config, lambda: _cancel(config, stops=arguments.stops))
+    record, left = patiently(config, lambda: _cancel(config, halts, stops=arguments.stops))
     _show(config, record, left, stops=arguments.stops)
     return record.exit_code
 
 
-def _cancel(config: Config, *, stops: bool) -> tuple[RunRecord, Left]:
+def _cancel(config: Config, halts: str | None, *, stops: bool) -> tuple[RunRecord, Left]:
     from rebalancer.working.by_hand import cancel_by_hand
+    from rebalancer.working.page import HaltSeen
 
     with desk_by_hand(config, trading_mode(config)) as (desk, slot):
-        return cancel_by_hand(desk, slot, stops=stops)
+        return cancel_by_hand(desk, slot, stops=stops, seen=HaltSeen(halts))
 
 
 def _show(config: Config, record: RunRecord, left: Left, *, stops: bool) -> None:
@@ -62,5 +64,7 @@ def _show(config: Config, record: RunRecord, left: Left, *, stops: bool) -> None
 
 
 def _tell_flags(record: RunRecord) -> None:
+    from rebalancer.reports.explain import flag_line
+
     for flag in record.flags:
-        print(f"{flag.severity.value} {flag.code} {flag.subject}: {flag.message}")
+        print(flag_line(flag))

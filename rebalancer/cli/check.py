@@ -45,6 +45,7 @@ class Findings:
 
 def execute(arguments: Namespace) -> int:
     """Check portfolios one by one, then against each other."""
+    from rebalancer.cli.inspection import check_named_calendars
     from rebalancer.config import load, shared
 
     findings = Findings()
@@ -56,6 +57,7 @@ def execute(arguments: Namespace) -> int:
         except ConfigError as error:
             for problem in error.problems:
                 findings.problem("configuration", problem)
+            check_named_calendars(path, findings)
             continue
         configs.append(config)
         findings.ok(
@@ -91,7 +93,7 @@ def _check_one(config: Config, findings: Findings, arguments: Namespace) -> None
             try:
                 prove(config, findings)
             except RebalancerError as error:
-                words = masked(" ".join(str(error).split()))
+                words = " ".join(masked(str(error)).split())
                 # A mail that does not leave is no bug, whatever its error says.
                 code = BAD_CONFIGURATION if error.exit_code == BUG else error.exit_code
                 findings.bad(what, f"{words}. {type(error).advice}", code)

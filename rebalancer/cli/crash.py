@@ -24,7 +24,7 @@ def explain(who: str, error: Exception, config: str | Sequence[str] | None) -> i
     """
     if not isinstance(error, RebalancerError):
         log = keep_traceback(error, config)
-        words = plain(masked(" ".join(str(error).split()))) or "no words"
+        words = " ".join(plain(masked(str(error))).split()) or "no words"
         print(
             f"{who}: unexpected {type(error).__name__}: {words}\n"
             f"This is a bug; its traceback is in {log}",
@@ -74,9 +74,9 @@ def keep_traceback(error: BaseException, config: str | Sequence[str] | None) -> 
     first = config if isinstance(config, (str, type(None))) else next(iter(config), None)
     beside = (Path(first).parent if first else Path()) / "state"
     for folder in (beside, Path(tempfile.gettempdir())):
-        if not folder.is_dir():
-            continue
         try:
+            if not folder.is_dir():
+                continue
             handle, path = tempfile.mkstemp(".traceback.log", name, folder)
         except OSError:
             continue

@@ -25,7 +25,7 @@ class Idle:
 def answer(config: Config, mode: Mode, done: RunRecord | Idle) -> dict[str, Any]:
     """Return what became of a call as plain JSON values; amounts are strings."""
     from rebalancer.model.codec import to_plain
-    from rebalancer.reports.rows import Fate, order_rows
+    from rebalancer.reports.rows import order_rows
 
     plain: dict[str, Any] = {"portfolio": config.name, "mode": mode.value}
     if isinstance(done, Idle):
@@ -36,7 +36,7 @@ def answer(config: Config, mode: Mode, done: RunRecord | Idle) -> dict[str, Any]
         "slot": to_plain(done.slot),
         "outcome": done.outcome.value,
         "exit_code": done.exit_code,
-        "orders": [to_plain(row) for row in order_rows(done) if row.fate is not Fate.REFUSED],
+        "orders": [to_plain(row) for row in order_rows(done) if not row.gate],
         "refused": [
             {
                 "instrument": each.intent.instrument,

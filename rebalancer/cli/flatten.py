@@ -7,44 +7,49 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from rebalancer.cli.by_hand import desk_by_hand, file_of, patiently, trading_mode
+from rebalancer.cli.halt_files import halt_files
 from rebalancer.cli.opened import books_of, confirmed
-from rebalancer.cli.resume import halt_files
 from rebalancer.cli.tables import show_table
 from rebalancer.errors import RunHalted, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rebalancer.config import Config
     from rebalancer.model.instrument import InstrumentId
+    from rebalancer.model.orders import PlanLine
     from rebalancer.model.records import Mode, RunRecord
     from rebalancer.working.by_hand import Left
 
 PLAN = ("instrument", "held", "orders", "each", "limit", "what a gate says")
 DONE = ("instrument", "held", "traded", "at", "left")
+BUYS_AGAIN = "There is no HALT file: the next run trades towards its signals again"
 
 
 def execute(arguments: Namespace) -> int:
     """Show what would be sold; with `--send`, confirmed, sell it and show what is left."""
     from rebalancer.model.records import Mode
 
-    config, _ = books_of(file_of(arguments), dry=False)
+    config, books = books_of(file_of(arguments), dry=False)
+    halts = books.halt_reason()  # one that comes while we show and ask is new: it stops the sale
     only = instruments_of(config, arguments.only or ())
     mode = trading_mode(config) if arguments.send else Mode.DRY_RUN
     if not arguments.send or not arguments.yes:
-        record, _ = _flatten(config, Mode.DRY_RUN, only)
-        _show_plan(record)
+        record, _ = _flatten(config, Mode.DRY_RUN, only, halts)
+        _show_plan(record, only)
         if not arguments.send:
             print("\nNothing was sent. To do it: rebalancer flatten --send")
             return record.exit_code
         if not record.approved:
             print("\nThere is nothing that could be sent now.")
             return record.exit_code or (RunHalted.exit_code if record.lines else 0)
-        question = f"\nThis will cancel the open orders of {config.name} and sell what is above."
+        question = f"This will cancel the open orders of {config.name} and sell what is above."
+        if not halt_files(config):
+            question += f" {BUYS_AGAIN}: `rebalancer halt` first if that is not what you want."
         if not confirmed(config.name, question, arguments):
             return 0
-    record, left = patiently(config, lambda: _flatten(config, mode, only))
-    _show_done(config, record, left)
+    record, left = patiently(config, lambda: _flatten(config, mode, only, halts))
+    _show_done(config, record, left, only)
     return record.exit_code
 
 
@@ -67,22 +72,30 @@ def instruments_of(config: Config, words: Sequence[str]) -> tuple[InstrumentId, 
     return tuple(dict.fromkeys(found))
 
 
-def _flatten(config: Config, mode: Mode, only: Sequence[InstrumentId]) -> tuple[RunRecord, Left]:
+def _flatten(
+    config: Config, mode: Mode, only: Sequence[InstrumentId], halts: str | None
+) -> tuple[RunRecord, Left]:
     from rebalancer.working.by_hand import flatten_by_hand
+    from rebalancer.working.page import HaltSeen
 
     with desk_by_hand(config, mode) as (desk, slot):
-        return flatten_by_hand(desk, slot, only)
+        return flatten_by_hand(desk, slot, only, HaltSeen(halts))
 
 
-def _show_plan(record: RunRecord) -> None:
+def _meant(record: RunRecord, only: Sequence[InstrumentId]) -> Iterator[PlanLine]:
+    """Yield the lines of what is held and was to be sold."""
+    for line in record.lines:
+        if line.current_quantity and (not only or line.instrument in only):
+            yield line
+
+
+def _show_plan(record: RunRecord, only: Sequence[InstrumentId]) -> None:
     from rebalancer.reports.numbers import price, quantity
 
     chunks = {order.instrument: order for order in record.approved}
     noes = {each.intent.instrument: f"{each.gate}: {each.reason}" for each in record.refused}
     rows = []
-    for line in record.lines:
-        if not line.current_quantity or line.target_quantity != 0:
-            continue
+    for line in _meant(record, only):
         held, order = line.current_quantity, chunks.get(line.instrument)
         if order is None:
             why = noes.get(line.instrument) or line.reason
@@ -101,16 +114,14 @@ def _show_plan(record: RunRecord) -> None:
     _tell_flags(record)
 
 
-def _show_done(config: Config, record: RunRecord, left: Left) -> None:
+def _show_done(config: Config, record: RunRecord, left: Left, only: Sequence[InstrumentId]) -> None:
     from rebalancer.cli.ended import folder_of
-    from rebalancer.reports.numbers import price, quantity
+    from rebalancer.reports.numbers import count, price, quantity
 
     mine = {order.reference for order in record.approved}
     rest = None if left.holdings is None else dict(left.holdings)
     rows = []
-    for line in record.lines:
-        if not line.current_quantity or line.target_quantity != 0:
-            continue
+    for line in _meant(record, only):
         fills = [f for f in record.fills
                  if f.instrument == line.instrument and f.reference in mine]  # fmt: skip
         traded = sum((fill.quantity for fill in fills), Decimal(0))
@@ -133,14 +144,18 @@ def _show_done(config: Config, record: RunRecord, left: Left) -> None:
     if left.holdings is None:
         print("FAILED: what is left is not known. Look at the account at the venue.")
     elif left.holdings:
-        print(f"{len(left.holdings)} holdings are left; the same command again goes on.")
+        verb = "is" if len(left.holdings) == 1 else "are"
+        held = f"{count(len(left.holdings), 'holding')} {verb} left"
+        print(f"{held}; the same command again goes on.")
     else:
         print(f"{config.name} is flat in what was to be sold.")
     if not halt_files(config):
-        print("There is no HALT file: the next run trades towards its signals again.")
+        print(f"{BUYS_AGAIN}.")
     print(f"Written to {folder_of(config, record.mode, record.slot)}")
 
 
 def _tell_flags(record: RunRecord) -> None:
+    from rebalancer.reports.explain import flag_line
+
     for flag in record.flags:
-        print(f"{flag.severity.value} {flag.code} {flag.subject}: {flag.message}")
+        print(flag_line(flag))

@@ -10,9 +10,13 @@ from rebalancer.clock import SystemClock
 from rebalancer.errors import ConfigError, DataError, StateError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rebalancer.config import Config
     from rebalancer.model.panel import Panel
     from rebalancer.model.universe import Sleeve
+    from rebalancer.ports import Venue
+    from rebalancer.risk.parameters import Limits
 
 _DAY = 86_400
 
@@ -89,6 +93,7 @@ def made_up_closes(sleeve: Sleeve, now: datetime) -> Panel:
 
 def check_state(config: Config, findings: Findings) -> None:
     """Prove that the state folder can be written, is its owner's alone, and is of our version."""
+    from rebalancer.cli.halt_files import halt_files
     from rebalancer.store.atomic import Files
 
     folder = config.state_folder
@@ -108,7 +113,9 @@ def check_state(config: Config, findings: Findings) -> None:
             findings.note("state", f"{each}: others can read it ({mode:04o}): chmod 700 {each}")
     findings.ok("state", f"{folder} can be written")
     if halt is not None:
-        findings.note("state", f"a HALT file forbids sending: {halt or 'no reason given'}")
+        where = ", ".join(str(path) for path in halt_files(config))
+        words = halt or "no reason given"
+        findings.note("state", f"a HALT file forbids sending ({where}): {words}")
 
 
 def _read_all(config: Config) -> str | None:
@@ -120,9 +127,10 @@ def _read_all(config: Config) -> str | None:
     from rebalancer.store.books import StateFolder
     from rebalancer.store.candles import CandleStore
     from rebalancer.wiring import paper_clock
+    from rebalancer.working.identity import require_own_books
 
     books = StateFolder(config.state_folder, Files()).for_reading()
-    books.standing()
+    require_own_books(books.standing(), config.identity)
     books.last_record()
     books.entries()
     books.equity()
@@ -133,7 +141,8 @@ def _read_all(config: Config) -> str | None:
 
 def check_secrets(config: Config, findings: Findings) -> None:
     """Tell which passwords are there (never what they are) and which one is missing."""
-    from rebalancer.config.passwords import SECRETS_FILE, env_name
+    from rebalancer.config.passwords import SECRETS_FILE
+    from rebalancer.wiring import no_password
 
     known = [
         name
@@ -146,13 +155,8 @@ def check_secrets(config: Config, findings: Findings) -> None:
     file = config.folder / SECRETS_FILE
     where = f"{file} is for its owner alone" if file.exists() else f"no {file}"
     findings.ok("secrets", f"{where}; known: {', '.join(known) or 'none'}")
-    if config.smtp is not None and config.smtp.user and not config.passwords.smtp:
-        findings.bad(
-            "secrets",
-            f"{config.path}: mail.user is set, but there is no password: set "
-            f"REBALANCER_{env_name(config.name)}_SMTP_PASSWORD, REBALANCER_SMTP_PASSWORD, "
-            f"or smtp_password in {file}",
-        )
+    if words := no_password(config):
+        findings.bad("secrets", words)
 
 
 def check_calendars(config: Config, findings: Findings) -> None:
@@ -177,6 +181,27 @@ def check_calendars(config: Config, findings: Findings) -> None:
         following = table.next_open(around - timedelta(minutes=1))
         told = "" if following is None else f", next opening {following.open:%Y-%m-%d %H:%M} UTC"
         findings.ok("calendar", f"{name}{told}")
+
+
+def check_named_calendars(path: Path, findings: Findings) -> None:
+    """Tell the calendars that do not exist of a file that is wrong in other ways too."""
+    from rebalancer.calendars import require_calendar
+    from rebalancer.config.load import read_file
+    from rebalancer.config.values import Problems
+
+    document = read_file(path, Problems(str(path))) or {}
+    named = {"portfolio.calendar": document.get("portfolio")}
+    listed = document.get("instrument")
+    for place, table in enumerate(listed if isinstance(listed, list) else ()):
+        named[f"instrument[{place}].calendar"] = table
+    for key, table in named.items():
+        name = table.get("calendar") if isinstance(table, dict) else None
+        if not name or not isinstance(name, str):
+            continue
+        try:
+            require_calendar(name)
+        except DataError as error:
+            findings.bad("calendar", f"{path}: {key}: {error}")
 
 
 def check_prices(config: Config, findings: Findings) -> None:
@@ -267,15 +292,17 @@ def _check_coins(config: Config, findings: Findings) -> None:
 def prove_venue(config: Config, findings: Findings) -> None:
     """Connect read-only and tell the account and what it is worth. Raises `ConnectError`."""
     from rebalancer.cli.opened import LookPage, look_desk, time_of
+    from rebalancer.reports.numbers import count
 
     with look_desk(config).broker.connect(LookPage(time_of(config))) as venue:
         account = venue.account()
         orders = venue.open_orders()
+        check_clock(venue, config.risk, findings)
     worth = f"{account.net_liquidation:,.2f} {account.rates.base}"
     findings.ok(
         "venue",
         f"{venue.name}: account {account.account} is worth {worth}, holds "
-        f"{len(account.positions)} positions and has {len(orders)} open orders",
+        f"{count(len(account.positions), 'position')} and has {count(len(orders), 'open order')}",
     )
     expected = config.net_liquidation_range
     if expected is not None and not expected[0] <= account.net_liquidation <= expected[1]:
@@ -286,15 +313,34 @@ def prove_venue(config: Config, findings: Findings) -> None:
         )
 
 
+def check_clock(venue: Venue, limits: Limits, findings: Findings) -> None:
+    """Tell whether a run would send nothing because of the clocks."""
+    from rebalancer.working.recover import clock_trouble
+
+    if not (words := clock_trouble(venue, limits)):
+        findings.ok("clock", "this machine's and the venue's agree")
+        return
+    findings.bad(
+        "clock",
+        f"{words} (risk.max_clock_skew_seconds): a run would send nothing. Let this machine's "
+        "clock be set from the network (`timedatectl` shows whether it is); a simulator plays its "
+        "own time",
+    )
+
+
 def prove_mail(config: Config, findings: Findings) -> None:
     """Send a test mail. Raises `MailNotSent` when the server does not take it."""
     from rebalancer.model.records import Mail
     from rebalancer.model.secret import Secret
     from rebalancer.notify.mail import YagmailSender
+    from rebalancer.wiring import no_password
 
     if config.smtp is None:
         folder = config.state_folder / "reports"
         findings.note("mail", f"no mail server is configured: mails are files in {folder}")
+        return
+    if no_password(config):
+        findings.bad("mail", f"no mail was tried at {config.smtp.host}: its password is missing")
         return
     now = SystemClock().now()
     text = f"This is the test mail of `rebalancer check --mail` for portfolio {config.name}."

@@ -24,16 +24,20 @@ Fact = TypeVar("Fact")
 def books_of(path: str, *, dry: bool | None = None) -> tuple[Config, StateFolder]:
     """Return a portfolio's configuration and its books, or those that its dry runs left.
 
-    `dry` None: as the configured mode is. Raises `ConfigError`, `StateError`.
+    `dry` None: as the configured mode is. Raises `ConfigError`, `StateError`, and
+    `AnotherAccount` when the books are of another account.
     """
     from rebalancer.config import load
     from rebalancer.model.records import Mode
     from rebalancer.store.atomic import Files
     from rebalancer.store.books import StateFolder
+    from rebalancer.working.identity import require_own_books
 
     config = load(Path(path))
     dry = config.portfolio.mode is Mode.DRY_RUN if dry is None else dry
-    return config, StateFolder(config.state_folder / ("dry" if dry else ""), Files())
+    books = StateFolder(config.state_folder / ("dry" if dry else ""), Files())
+    require_own_books(books.standing(), config.identity)
+    return config, books
 
 
 def look_desk(config: Config, at: datetime | None = None) -> Desk:
@@ -77,8 +81,9 @@ def confirmed(name: str, question: str, arguments: Namespace) -> bool:
     if arguments.yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(f"{question}: nobody is there to confirm it; --yes confirms it")
-    print(question)
+        asked = question.strip().removesuffix(".")
+        raise UsageError(f"{asked}: nobody is there to confirm it; --yes confirms it")
+    print(f"\n{question.strip()}")
     try:
         typed = input(f"Type the portfolio's name ({name}) to do it: ")
     except EOFError:

@@ -73,8 +73,10 @@ def _show(record: RunRecord) -> None:
 
 def _wanted(row: OrderRow) -> tuple[str, ...]:
     from rebalancer.reports.numbers import percent, price, quantity
+    from rebalancer.reports.rows import Fate
 
-    became = f"{row.fate.value}: {row.why}" if row.why else row.fate.value
+    fate = "refused by" if row.fate is Fate.REFUSED else f"{row.fate.value}:"
+    became = f"{fate} {row.why}" if row.why else row.fate.value
     if row.filled:
         became += f" ({quantity(row.filled)} at {price(row.average_price)})"
     return (

@@ -17,7 +17,7 @@ stay. It works even when the configuration is broken.
 """
 HALT_EXAMPLES = """
 rebalancer halt "results tonight"
-rebalancer halt --all             every portfolio of the state folder
+rebalancer halt --all             every portfolio (ends with `resume halt-file:all`)
 rebalancer halt --state state     needs no configuration
 """
 
@@ -125,7 +125,10 @@ def span(text: str) -> float:
     """Return a span of time in seconds. Raises `ArgumentTypeError`."""
     match = _SPAN.fullmatch(text.strip())
     if match is None or not float(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r}: write a time like 90m, 26h or 3d")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write a time like 90m, 26h or 3d, in minutes (m), hours (h) or days (d); "
+            "seconds are not known"
+        )
     return float(match[1]) * _SECONDS[match[2]]
 
 

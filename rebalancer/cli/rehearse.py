@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from rebalancer.rehearsal.workers import quiet
 from rebalancer.simulators.faults.schedule import Schedule, draw
 
 BROKEN = 1
-"""The exit code when an invariant was broken."""
+"""The exit code when an invariant was broken, or a cell is empty that must not be."""
 
 MOST_TOLD = 20
 """How many violations are told in words; --json has them all."""
@@ -32,10 +32,12 @@ def execute(arguments: Namespace) -> int:
     if arguments.kills is not None:
         return _kills(arguments)
     if arguments.replay is not None:
-        return _step_by_step(arguments, _read(Path(arguments.replay)))
+        return _step_by_step(arguments, [_read(Path(arguments.replay))])
     venues = _venues(arguments)
     if arguments.seed is not None and arguments.schedules is None:
-        return max(_one_seed(arguments, venue) for venue in venues)
+        stages = _stages(arguments)
+        drawn = (draw(venue, arguments.seed, stages(venue).instruments) for venue in venues)
+        return _step_by_step(arguments, list(drawn))
     return _campaign(arguments, venues)
 
 
@@ -79,10 +81,13 @@ def _campaign(arguments: Namespace, venues: tuple[str, ...]) -> int:
     short = _tell_failures(arguments, campaign)
     if arguments.json:
         _write_report(Path(arguments.json), arguments, campaign, short)
+    empty = sum(len(each.empty) for each in campaign.summaries.values())
+    if arguments.all_cells and empty:
+        print(f"{empty} applicable cells are empty, and --all-cells asks for all: play more")
     if campaign.violations:
         return BROKEN
     print("No invariant was broken.")
-    return 0
+    return BROKEN if arguments.all_cells and empty else 0
 
 
 def _tell_failures(arguments: Namespace, campaign: Campaign) -> Mapping[str, Any]:
@@ -132,6 +137,10 @@ def _write_report(
         "venues": [each.plain() for each in campaign.summaries.values()],
         "short": dict(short),
     }
+    _write(path, report)
+
+
+def _write(path: Path, report: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(f"Written to {path}")
 
@@ -162,13 +171,30 @@ class _Progress:
 # ---------------------------------------------------------------------- one schedule
 
 
-def _one_seed(arguments: Namespace, venue: str) -> int:
-    stage = _stages(arguments)(venue)
-    return _step_by_step(arguments, draw(venue, arguments.seed, stage.instruments))
+def _step_by_step(arguments: Namespace, schedules: Sequence[Schedule]) -> int:
+    """Play schedules and tell everything; return 1 when one broke something."""
+    played = [_play_one(arguments, schedule) for schedule in schedules]
+    if arguments.json:
+        told = [_plain(*each) for each in zip(schedules, played, strict=True)]
+        _write(Path(arguments.json), {"config": arguments.config, "schedules": told})
+    return BROKEN if any(each.violations for each in played) else 0
 
 
-def _step_by_step(arguments: Namespace, schedule: Schedule) -> int:
-    """Play one schedule and tell everything."""
+def _plain(schedule: Schedule, played: Played) -> dict[str, Any]:
+    return {
+        "venue": schedule.venue,
+        "schedule": to_plain(schedule),
+        "struck": [
+            {"fault": name, "step": step, "count": count}
+            for (name, step), count in sorted(played.hits.items())
+        ],
+        "outcomes": dict(sorted(played.outcomes.items())),
+        "violations": [to_plain(each) for each in played.violations],
+        "trace": played.trace,
+    }
+
+
+def _play_one(arguments: Namespace, schedule: Schedule) -> Played:
     if arguments.config is not None and owners_venue(Path(arguments.config)) != schedule.venue:
         raise UsageError(f"{arguments.replay}: it is for {schedule.venue}, {arguments.config} not")
     stage = _stages(arguments)(schedule.venue)
@@ -179,7 +205,7 @@ def _step_by_step(arguments: Namespace, schedule: Schedule) -> int:
         played = play(stage, schedule, tell=print, wire=arguments.wire)
     print()
     print("\n".join(_verdict(played)))
-    return BROKEN if played.violations else 0
+    return played
 
 
 def _verdict(played: Played) -> Iterator[str]:
@@ -209,14 +235,17 @@ def _kills(arguments: Namespace) -> int:
     if arguments.config is not None:
         raise UsageError("--kills is for the samples; your own portfolio is rehearsed without it")
     progress = _Progress()
-    broken = 0
+    broken, told = 0, []
+    seed = 1 if arguments.seed is None else arguments.seed
     for venue in _venues(arguments):
-        seed = 1 if arguments.seed is None else arguments.seed
         workers = arguments.workers or os.cpu_count() or 1
         summary = run_kills(venue, arguments.kills, seed, workers, progress.show)
         progress.end()
         print("\n".join(summary.lines()), end="\n\n")
         broken += len(summary.violations)
+        told.append(summary.plain())
+    if arguments.json:
+        _write(Path(arguments.json), {"first_seed": seed, "venues": told})
     if broken:
         return BROKEN
     print("No invariant was broken.")

@@ -23,6 +23,7 @@ universe = ["JNJ.STK.USD@IB", "MSFT.STK.USD@IB", "WMT.STK.USD@IB"]
 max_order_weight = "0.6"
 max_position_weight = "0.6"
 max_turnover_per_session = 6
+max_orders_per_session = 300
 allow_unknown_volume = true
 
 [paper]
@@ -62,6 +63,7 @@ max_position_weight = "0.8"
 max_gross_leverage = "1.2"
 max_net_leverage = "1.2"
 max_turnover_per_session = 20
+max_orders_per_session = 300
 allow_unknown_volume = true
 order_window_after_open_minutes = 0
 order_window_before_close_minutes = 0

@@ -19,7 +19,8 @@ a small sample portfolio of each venue is.
 
 The answer is a table: how often each fault struck in each of the thirteen steps (`.` cannot,
 `-` could and did not). A schedule that breaks something is made as short as possible, told in
-words, and written to a file for --replay. Exit code 0: nothing broke; 1: something did.
+words, and written to a file for --replay. Exit code 0: nothing broke; 1: something did, or with
+--all-cells: a `-` is left.
 """
 EXAMPLES = """
 rebalancer rehearse                               200 schedules at each venue
@@ -56,6 +57,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--kills", type=_count, metavar="N", help="kill real processes instead, N a venue")
     add("--replay", metavar="FILE", help="play a schedule from a file, told step by step")
     add("--wire", action="store_true", help="step by step: show what went over the wire, too")
+    add(
+        "--all-cells",
+        action="store_true",
+        help="fail when a fault did not strike in a step in which it can (thousands of schedules)",
+    )
     add("--json", metavar="FILE", help="write everything that is known to a file")
     add(
         "--folder",

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
-from pathlib import Path
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rebalancer.cli.changing import locked_books, look_at_trades, minute, refuse_unfinished
-from rebalancer.cli.opened import books_of, confirmed
+from rebalancer.cli.halt_files import (
+    HALT_FILE,
+    HALT_FILE_OF_ALL,
+    HaltFile,
+    halt_files,
+    remove,
+    to_end,
+)
+from rebalancer.cli.opened import books_of, confirmed, time_of
 from rebalancer.cli.tables import show_table
-from rebalancer.errors import ConnectError, UsageError
-from rebalancer.model.words import plain
+from rebalancer.errors import ConnectError, RunHalted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from rebalancer.config import Config
     from rebalancer.model.account import AccountSnapshot
+    from rebalancer.model.flags import LatchedFlag
     from rebalancer.model.orders import Fill
     from rebalancer.model.records import Standing
     from rebalancer.store.books import StateFolder
 
-HALT_FILE = "halt-file"
 HEADERS = (
     "code",
     "about",
@@ -42,48 +48,36 @@ BREAKS = frozenset({"reconciliation-break", EVERY_BREAK, "corporate-action"})
 def execute(arguments: Namespace) -> int:
     """Show what stops the portfolio; clear what was named, or else offer to end a HALT file."""
     config, books = books_of(arguments.config, dry=False)
-    standing, halts = books.standing(), halt_files(config)
+    standing, halts = books.standing(), [HaltFile.seen(path) for path in halt_files(config)]
     show_latched(standing, halts)
-    codes = ["all"] if arguments.all else [code for code in arguments.codes if code != HALT_FILE]
-    ends_halt = bool(halts) and (
-        arguments.all or HALT_FILE in arguments.codes or not arguments.codes
-    )
-    _refuse_unknown(codes, standing, halts, arguments.codes)
-    if not ends_halt and (not codes or not standing.latched):
+    typed: list[str] = arguments.codes
+    codes = [code for code in typed if code not in (HALT_FILE, HALT_FILE_OF_ALL)]
+    codes = ["all"] if arguments.all else codes
+    ending = to_end(config, halts, typed, everything=arguments.all)
+    _refuse_unknown(codes, standing)
+    if any(halt.path.parent == config.state_root for halt in set(halts) - set(ending)):
+        print(
+            "\nThe HALT file of all portfolios stays, and so they send nothing. Only "
+            f"`rebalancer resume {HALT_FILE_OF_ALL}` removes it."
+        )
+    if not ending and (not codes or not standing.latched):
         if standing.latched:
             print("\nTo clear: rebalancer resume CODE ..., or rebalancer resume --all")
         return 0
-    if not confirmed(config.name, _question(config, codes, standing, halts, ends_halt), arguments):
+    if not confirmed(config.name, _question(config, codes, standing, ending), arguments):
         return 0
-    if codes and standing.latched:
-        _clear(config, codes)
-    for path in halts if ends_halt else ():
-        _remove(path)
-    return 0
+    whole = not (codes and standing.latched) or _clear(config, codes, standing.latched)
+    whole = all([remove(halt) for halt in ending]) and whole
+    return 0 if whole else RunHalted.exit_code
 
 
-def halt_files(config: Config) -> list[Path]:
-    """Return the HALT files that stop this portfolio: its own, and the one that stops all."""
-    found = (config.state_folder / "HALT", config.state_root / "HALT")
-    return [path for path in found if os.path.lexists(path)]
-
-
-def _words(path: Path) -> str:
-    """Return what a HALT file says; whatever it is, that it is there is what halts."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        return f"(it cannot be read: {error.strerror})"
-    return " ".join(plain(text).split())
-
-
-def show_latched(standing: Standing, halts: list[Path]) -> None:
+def show_latched(standing: Standing, halts: Sequence[HaltFile]) -> None:
     """Print what is latched, since when, and what ends it."""
     from rebalancer.reports.numbers import when
     from rebalancer.risk import clearing_rules
 
-    for path in halts:
-        print(f"HALT file {path}: {_words(path) or 'no reason given'}")
+    for halt in halts:
+        print(f"HALT file {halt.path}: {halt.words or 'no reason given'}")
     rows = [
         (
             rule.code,
@@ -104,66 +98,96 @@ def show_latched(standing: Standing, halts: list[Path]) -> None:
         print("Nothing is latched and there is no HALT file.")
 
 
-def _refuse_unknown(
-    codes: list[str], standing: Standing, halts: list[Path], typed: list[str]
-) -> None:
+def _refuse_unknown(codes: list[str], standing: Standing) -> None:
     known = {name for flag in standing.latched for name in (flag.code, flag.subject)}
     known |= {f"{flag.code}:{flag.subject}" for flag in standing.latched} | {"all"}
     strange = [code for code in codes if code not in known]
     if strange:
         raise UsageError(f"nothing latched is {', '.join(strange)}; nothing was cleared")
-    if HALT_FILE in typed and not halts:
-        raise UsageError("there is no HALT file; nothing was cleared")
 
 
 def _question(
-    config: Config, codes: list[str], standing: Standing, halts: list[Path], ends_halt: bool
+    config: Config, codes: list[str], standing: Standing, ending: Sequence[HaltFile]
 ) -> str:
     parts = []
     if codes and standing.latched:
         parts.append(f"clear {', '.join(codes)} of {config.name}")
-    if ends_halt:
-        parts.append(f"remove {' and '.join(str(path) for path in halts)}")
-        if config.state_root / "HALT" in halts:
-            parts.append("let every portfolio of that folder trade again")
-    return "\nThis will " + ", ".join(parts) + "."
+    if ending:
+        parts.append(f"remove {' and '.join(str(halt.path) for halt in ending)}")
+        if any(halt.path.parent == config.state_root for halt in ending):
+            parts.append("let EVERY PORTFOLIO of that folder trade again")
+    return "This will " + ", ".join(parts) + "."
 
 
-def _clear(config: Config, codes: list[str]) -> None:
+def _clear(config: Config, codes: Collection[str], shown: Collection[LatchedFlag]) -> bool:
     """Clear flags with the account as it is now; without it what can be cleared without it.
 
     Everything under the lock: no run may trade between the look at the account and the books.
+    What a run latched, or latched anew, since it was `shown` stays, for nobody has seen it: then
+    False comes back.
     """
-    from rebalancer.risk import ALL, clear
+    from rebalancer.risk import clear, moved_since
+    from rebalancer.working.income import flows_since_accepted
 
     with locked_books(config) as books:
+        before = books.standing()
+        meant = [flag for flag in before.latched if _named(flag, codes)]
+        news = [flag for flag in meant if flag not in shown]
+        keys = [f"{flag.code}:{flag.subject}" for flag in meant if flag in shown]
+        for flag in news:
+            about = f" {flag.subject}" if flag.subject else ""
+            print(f"{flag.code}{about}: stays, it changed meanwhile: {flag.message}")
+        if not keys:
+            print("Nothing was cleared.")
+            return not news
         looked = _look(config, books)
-        before, account = books.standing(), None if looked is None else looked[0]
-        after, words = clear(before, codes, account, minute(config))
+        account = None if looked is None else looked[0]
+        moved = Decimal(0)
+        if account is not None:
+            flows = flows_since_accepted(books.entries(), before, account)
+            moved = moved_since(before, account, flows)
+        after, words = clear(before, keys, account, minute(config), moved=moved)
         lifted = [flag for flag in before.latched if flag not in after.latched]
         broken = [flag for flag in lifted if flag.code in BREAKS]
         if broken:
             _refuse_unbooked(config, books, () if looked is None else looked[1])
         if account is not None and broken:
-            everything = ALL in codes or any(flag.code == EVERY_BREAK for flag in broken)
+            everything = any(flag.code == EVERY_BREAK for flag in broken)
             subjects = None if everything else {flag.subject for flag in broken}
             _agree(config, books, account, subjects)
         books.save_standing(after)
     for line in words:
         print(line)
     print(f"Trading state: {after.state.value}.")
+    return not news
+
+
+def _named(flag: LatchedFlag, codes: Collection[str]) -> bool:
+    names = {flag.code, flag.subject, f"{flag.code}:{flag.subject}", "all"} - {""}
+    return not names.isdisjoint(codes)
 
 
 def _look(config: Config, books: StateFolder) -> tuple[AccountSnapshot, tuple[Fill, ...]] | None:
-    """Return the account and the executions that a run would ask for; None without a venue."""
+    """Return the account and the executions that a run would ask for; None without a venue.
+
+    Raises `UsageError` for an account that a run would not believe either.
+    """
+    from rebalancer.risk import check_account
     from rebalancer.working.recover import LOOK_BACK, read_until
 
     read = read_until(books, books.standing(), minute(config))
     try:
-        return look_at_trades(config, min([*books.unfinished(), read]) - LOOK_BACK)
+        looked = look_at_trades(config, min([*books.unfinished(), read]) - LOOK_BACK)
     except ConnectError as error:
         print(f"The account cannot be looked at ({error}); the last known values are used.")
         return None
+    flags = check_account(looked[0], config.risk, config.net_liquidation_range, now=time_of(config))
+    if flags:
+        raise UsageError(
+            "the account, as the venue tells it, is not one that a run would trade on; nothing was "
+            f"cleared: {'; '.join(flag.message for flag in flags)}"
+        )
+    return looked
 
 
 def _refuse_unbooked(config: Config, books: StateFolder, fills: Sequence[Fill]) -> None:
@@ -214,10 +238,3 @@ def _agree(
     books.book(adjustments(broken, account, config.universe, at, prices))
     for each in broken:
         print(f"Booked as the venue has it: {each.instrument} {each.expected:f} -> {each.found:f}")
-
-
-def _remove(path: Path) -> None:
-    from rebalancer.store.atomic import Files
-
-    Files().remove(path)
-    print(f"Removed {path}.")

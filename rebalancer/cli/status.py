@@ -34,6 +34,7 @@ def execute(arguments: Namespace) -> int:
 
 def status_of(path: str) -> Status:
     """Return what is known about a portfolio. Raises `ConfigError`, `StateError`."""
+    from rebalancer.cli.halt_files import halt_files
     from rebalancer.notify.outbox import Outbox
     from rebalancer.reports.status import Status
     from rebalancer.store.atomic import Files
@@ -57,6 +58,7 @@ def status_of(path: str) -> Status:
         waiting=len(Outbox(outbox, Files()).waiting()) if outbox.is_dir() else 0,
         commit_owed=owed,
         halt_reason=books.halt_reason(),
+        halt_files=[str(path) for path in halt_files(config)],
         kinds=config.mail.session_mails,
         limits={
             "daily-loss": config.risk.daily_loss,
@@ -99,7 +101,7 @@ def _show_all(folder: Path, *, as_json: bool) -> int:
     elif rows:
         show_table(HEADERS, rows, right=(3,))
     else:
-        print(f"There is no portfolio file (*.toml) in {folder}.")
+        print(f"There is no portfolio file (*.toml) in `{folder}`.")
     return worst
 
 
@@ -107,6 +109,7 @@ def _row(status: Status) -> tuple[str, ...]:
     from rebalancer.model.flags import Severity
     from rebalancer.reports.blocks import base_currency
     from rebalancer.reports.numbers import money, when
+    from rebalancer.reports.status import state_now
 
     record, standing = status.record, status.standing
     seen = None if record is None else record.after or record.before
@@ -123,7 +126,7 @@ def _row(status: Status) -> tuple[str, ...]:
         status.mode.value,
         "never" if record is None else f"{when(record.slot)} {record.outcome.value}",
         worth,
-        standing.state.value,
+        state_now(status).value,
         ", ".join(codes) or "none",
         "" if opening is None else when(opening.open),
     )

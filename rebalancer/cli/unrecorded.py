@@ -44,7 +44,7 @@ def failure_mail(config: Config, error: Exception, now: datetime) -> Mail:
     from rebalancer.reports.html import mail_html
 
     ours = isinstance(error, RebalancerError)
-    words = masked(" ".join(str(error).split())) or "no words"
+    words = " ".join(masked(str(error)).split()) or "no words"
     kind, hangs = type(error).__name__, isinstance(error, LockHung)
     code = error.exit_code if isinstance(error, RebalancerError) else RebalancerError.exit_code
     advice = error.advice if isinstance(error, RebalancerError) else RebalancerError.advice

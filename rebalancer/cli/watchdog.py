@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import sys
 from argparse import Namespace
 from contextlib import suppress
@@ -15,7 +16,14 @@ from typing import TYPE_CHECKING
 from rebalancer.cli.arguments import DEFAULT_CONFIG
 from rebalancer.cli.rough import Rough, read_roughly
 from rebalancer.clock import SystemClock
-from rebalancer.errors import EXIT_LADDER, ConfigError, ConnectError, RunHalted, StateError
+from rebalancer.errors import (
+    EXIT_LADDER,
+    ConfigError,
+    ConnectError,
+    RebalancerError,
+    RunHalted,
+    StateError,
+)
 from rebalancer.store.atomic import Files
 
 if TYPE_CHECKING:
@@ -41,10 +49,17 @@ class Memory:
 
 
 def execute(arguments: Namespace) -> int:
-    """Look at every portfolio named; return the gravest exit code."""
+    """Look at every portfolio named; return the gravest exit code.
+
+    What goes wrong with one is told, and mailed where that is possible; the others are looked at.
+    """
     codes = [0]
-    for path in arguments.config or [DEFAULT_CONFIG]:
-        codes.append(watch(Path(path), arguments.older_than, SystemClock().now()))
+    for name in arguments.config or [DEFAULT_CONFIG]:
+        path, now = Path(name), SystemClock().now()
+        try:
+            codes.append(watch(path, arguments.older_than, now))
+        except Exception as error:
+            codes.append(_failed(path, error, now, debug=arguments.debug))
     return max(codes, key=EXIT_LADDER.index)
 
 
@@ -69,7 +84,8 @@ def watch(path: Path, older_than: float | None, now: datetime) -> int:
             f"{name}: all is well"
             + ("" if good is None else f"; last good run {good:%Y-%m-%d %H:%M}")
         )
-    mails = {code: trouble_mail(sight, code, found[code]) for code in found.keys() - memory.told}
+    mails = {code: trouble_mail(name, now, code, found[code])
+             for code in found.keys() - memory.told}  # fmt: skip
     over = {code: recovery_mail(sight, code, memory.told[code])
             for code in memory.told.keys() - found}  # fmt: skip
     lost = 0
@@ -84,6 +100,41 @@ def watch(path: Path, older_than: float | None, now: datetime) -> int:
             del memory.told[code]
         _save_memory(rough, memory, now)  # after each: a kill costs one mail twice at most
     return lost or (RunHalted.exit_code if found else 0)
+
+
+def _failed(path: Path, error: Exception, now: datetime, *, debug: bool) -> int:
+    """Tell that the watchdog could not look at a portfolio; return the exit code of that."""
+    from rebalancer.cli.crash import explain, show_traceback
+
+    if debug and not isinstance(error, RebalancerError):
+        code = show_traceback(error)
+    else:
+        code = explain(f"rebalancer watchdog: {path}", error, str(path))
+    try:
+        _mail_failure(path, error, now)
+    except Exception as another:  # whatever broke the one may break the other
+        print(f"{path}: no mail about that: {type(another).__name__}", file=sys.stderr)
+    return code
+
+
+def _mail_failure(path: Path, error: Exception, now: datetime) -> None:
+    """Mail, once, that the watchdog itself fails; that it works again is mailed as of others."""
+    from rebalancer.model.secret import masked
+    from rebalancer.model.words import plain
+    from rebalancer.reports.watchdog import FAILED, own_failure, trouble_mail
+
+    rough = read_roughly(path)
+    memory = Memory(now.isoformat())
+    with suppress(Exception):  # without its memory a mail comes again
+        memory = _read_memory(rough, now)
+    if FAILED in memory.told:
+        return
+    trouble = own_failure(f"{type(error).__name__}: {plain(masked(str(error)))}")
+    if words := _send(rough, trouble_mail(rough.name or path.stem, now, FAILED, trouble), now):
+        print(f"{path}: no mail about {FAILED}: {words}", file=sys.stderr)
+        return
+    memory.told[FAILED] = now.isoformat()
+    _save_memory(rough, memory, now)
 
 
 def _look(
@@ -126,21 +177,40 @@ def _heartbeat(rough: Rough) -> tuple[Heartbeat | None, str]:
     from rebalancer.store.heartbeat import read_heartbeat
 
     if rough.folder is None:
-        return None, f"{rough.path} does not tell the portfolio's name"
-    if not rough.folder.is_dir():
-        return None, f"{rough.folder}: there is no such folder"
+        what = "state folder" if rough.name else "name"
+        return None, f"{rough.path} does not tell the portfolio's {what}"
+    if unread := _closed(rough.folder):
+        return None, f"{rough.folder}: {unread}"
     try:
         return read_heartbeat(Files(), rough.folder), ""
     except StateError as error:
         return None, str(error)
 
 
-def _sessions(rough: Rough, since: datetime, now: datetime) -> SessionTable | None:
-    from rebalancer.calendars import stored_sessions
+def _closed(folder: Path) -> str:
+    """Return why nothing can be looked at in a folder, '' when it can."""
+    try:
+        here = stat.S_ISDIR(folder.stat().st_mode)
+    except FileNotFoundError:
+        return "there is no such folder"
+    except (OSError, ValueError) as error:
+        return f"it cannot be looked at: {getattr(error, 'strerror', None) or error}"
+    return "" if here else "it is no folder"
 
-    if not rough.calendar:
+
+def _sessions(rough: Rough, since: datetime, now: datetime) -> SessionTable | None:
+    """Return the sessions that runs left behind, else those that the library knows."""
+    from rebalancer.calendars import compiled_sessions, stored_sessions
+
+    if not rough.calendar or rough.root is None:
         return None
-    return stored_sessions(rough.calendar, since, now, rough.root / "calendars")
+    stored = stored_sessions(rough.calendar, since, now, rough.root / "calendars")
+    if stored is not None:
+        return stored
+    try:  # runs left none of these years: a paper market's are long ago
+        return compiled_sessions(rough.calendar, since, now)
+    except Exception:  # whatever it is, the clock on the wall still counts
+        return None
 
 
 def _full(rough: Rough) -> str:
@@ -170,7 +240,7 @@ def _halted(rough: Rough) -> tuple[datetime | None, str]:
     """Return since when a HALT file stands, and its last words."""
     from datetime import UTC
 
-    if rough.folder is None:
+    if rough.folder is None or rough.root is None:
         return None, ""
     found = []
     for path in (rough.folder / "HALT", rough.root / "HALT"):
@@ -187,12 +257,13 @@ def _halted(rough: Rough) -> tuple[datetime | None, str]:
 
 def _config_trouble(path: Path) -> str:
     from rebalancer.config import load
+    from rebalancer.reports.numbers import count
 
     try:
         load(path)
     except ConfigError as error:
         more = len(error.problems) - 1
-        return f"{error.problems[0]}" + (f", and {more} more problems" if more else "")
+        return f"{error.problems[0]}" + (f", and {count(more, 'more problem')}" if more else "")
     except Exception as error:  # whatever it is, runs meet it too
         return f"reading it ends with {type(error).__name__}"
     return ""
@@ -200,11 +271,15 @@ def _config_trouble(path: Path) -> str:
 
 def _send(rough: Rough, mail: Mail, now: datetime) -> str:
     """Send a mail, or write it as a file without a mail server; return what went wrong."""
+    if rough.mail_trouble:
+        return rough.mail_trouble  # a file would be taken for told, and nobody looks for it
     if rough.smtp is None:
         from rebalancer.notify.files import FilePost
 
         if rough.folder is None:
             return "neither a mail server nor a state folder is known"
+        if _closed(rough.folder):  # nor is one made: it would pass for the one that is gone
+            return "there is neither a mail server nor the folder in which a file would lie"
         flags = FilePost(rough.folder / "reports", Files()).send((mail,))
         return "; ".join(flag.message for flag in flags)
     from rebalancer.notify.mail import MailNotSent, YagmailSender
@@ -223,7 +298,7 @@ def _places(rough: Rough) -> tuple[Path, ...]:
     here = str(rough.folder or rough.path.absolute())
     apart = account_lock_path("watchdog", here).with_suffix(".json")
     folder = rough.folder
-    return (apart,) if folder is None or not folder.is_dir() else (folder / MEMORY, apart)
+    return (apart,) if folder is None or _closed(folder) else (folder / MEMORY, apart)
 
 
 def _read_memory(rough: Rough, now: datetime) -> Memory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def cross_check(
     `values` and `sleeves` hold what was read well: a key that is not there has its problem
     already and is left alone.
     """
-    _portfolio(values["portfolio"], problems)
+    _portfolio(values["portfolio"], folder, problems)
     _account(values["account"], values["portfolio"].get("mode"), problems)
     _sleeves(sleeves, folder, problems)
     _venue(values["account"].get("venue"), instruments, problems)
@@ -58,7 +59,7 @@ def cross_check(
     _database(values["database"], problems)
 
 
-def _portfolio(section: Section, problems: Problems) -> None:
+def _portfolio(section: Section, folder: Path, problems: Problems) -> None:
     name = section.get("name")
     if name is not None and (not _PORTFOLIO.fullmatch(name) or name.upper() == "HALT"):
         problems.add(
@@ -80,8 +81,31 @@ def _portfolio(section: Section, problems: Problems) -> None:
             f"must be at most {interval - 5}",
             f"interval_minutes {interval} less 5: a run ends before the next begins",
         )
-    if not section.get("state", "state").strip():
-        problems.add("portfolio.state", section.get("state"), "must name a folder")
+    state = section.get("state", "state")
+    if not state.strip():
+        problems.add("portfolio.state", state, "must name a folder")
+    else:
+        _found(state, "portfolio.state", folder, problems)
+
+
+def _found(text: str, key: str, folder: Path, problems: Problems) -> Path | None:
+    """Return where a path of the file leads; None, with a problem, where nobody can tell."""
+    try:
+        path = folder / Path(text).expanduser()
+        path.resolve()
+    except (RuntimeError, OSError, ValueError):
+        words = "leads nowhere: no such user's home, or links in a circle"
+        problems.add(key, text, words)
+        return None
+    return path
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether a file is there for sure."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _account(section: Section, mode: Mode | None, problems: Problems) -> None:
@@ -157,11 +181,15 @@ def _sleeves(sleeves: Sequence[Section], folder: Path, problems: Problems) -> No
 
 
 def _plug_in(generator: str, key: str, folder: Path, problems: Problems) -> None:
-    path = folder / Path(generator).expanduser()
+    path = _found(generator, key, folder, problems)
+    if path is None:
+        return
     if path.suffix != ".py":
         problems.add(key, generator, "must be a Python file, like signals/momentum.py")
-    elif not path.is_file():
-        there = sorted(path.parent.glob("*.py")) if path.parent.is_dir() else []
+    elif not _is_file(path):
+        there: list[Path] = []
+        with suppress(OSError):  # only for the hint
+            there = sorted(path.parent.glob("*.py")) if path.parent.is_dir() else []
         files = [f"{path.parent.name}/{each.name}" for each in there]
         problems.add(key, generator, f"there is no file {path}", nearest(generator, files))
 
@@ -333,7 +361,8 @@ def _mail(section: Section, folder: Path, problems: Problems) -> None:
         if not _ADDRESS.fullmatch(address):
             problems.add(f"mail.{key}", address, "is not a mail address, like you@example.com")
     authorities = section.get("cafile", "")
-    if authorities and not (folder / Path(authorities).expanduser()).is_file():
+    path = _found(authorities, "mail.cafile", folder, problems) if authorities else None
+    if path is not None and not _is_file(path):
         problems.add("mail.cafile", authorities, "there is no such file")
 
 

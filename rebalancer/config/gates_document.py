@@ -45,7 +45,8 @@ _JOINT = """## The gates of all orders together
 Then all orders that are left are put into the account one after the other, reductions first,
 and these are asked of each. An order that was refused keeps its place: what it would have used
 is not given to another in this run. They are asked again each time something is released while
-orders are worked, with what has really been executed.
+orders are worked, with what has really been executed. Reductions of `rebalancer flatten` are not
+counted by `orders`: that command has a bound of its own.
 
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rebalancer.config.sections import Passwords
 from rebalancer.config.values import Problems, nearest
-from rebalancer.model.secret import Secret
+from rebalancer.model.secret import SHORTEST, Secret
 from rebalancer.notify.ping import ping_trouble
 
 SECRETS_FILE = "secrets.toml"
@@ -113,6 +113,8 @@ def _trouble(key: str, text: str) -> str:
         return ping_trouble(text)
     if key.startswith("binance_") and not all("!" <= letter <= "~" for letter in text):
         return "has letters that no key has (blanks, line ends, letters beyond ASCII)"
+    if len(text) < SHORTEST:
+        return f"has less than {SHORTEST} letters: it could not be kept out of logs and mails"
     if any(unicodedata.category(letter) == "Cc" for letter in text):
         return "has control characters (line ends?) in it"
     return ""

@@ -178,6 +178,12 @@ class Config:
         return self.account.id or named
 
     @property
+    def identity(self) -> str:
+        """Return venue and account in one text: whose books a state folder holds."""
+        product = f" {self.product.value}" if self.at_binance else ""
+        return f"{self.account.venue.value} {self.account_id}{product}"
+
+    @property
     def account_key(self) -> str:
         """Return what locks the account: its id, and for a simulated one where it lives.
 

@@ -159,6 +159,8 @@ def value_of(hint: Any, plain: Any, key: str, problems: Problems) -> tuple[bool,
             choices = choices_of(kind)
             near = nearest(each, choices) if isinstance(each, str) else ""
             problems.add(key + place, each, f"must be one of {', '.join(choices)}", near)
+        if isinstance(each, str) and "\0" in each:
+            problems.add(key + place, each, "must not have the letter \\u0000 in it")
         if isinstance(each, datetime) and each.tzinfo is None:
             problems.add(key + place, each, f"must be {_WORDS[datetime]}")
     if len(problems) > before:

@@ -51,12 +51,17 @@ def taker_at(state: OrderState, parameters: WorkParameters) -> datetime | None:
     return begun + timedelta(seconds=parameters.taker_after_seconds)
 
 
-def peg_price(state: OrderState, quote: Quote | None) -> Decimal | None:
+def peg_price(
+    state: OrderState, quote: Quote | None, *, now: datetime, oldest_seconds: float
+) -> Decimal | None:
     """Return the best price of the order's own side within what was approved.
 
-    None without a usable quote. A price is the venue's own, so it is on its ticks.
+    None without a usable quote: an order is moved by no older one than it may be sent by, nor
+    by one so far in the future. A price is the venue's own, so it is on its ticks.
     """
     if quote is None or quote.bid is None or quote.ask is None:
+        return None
+    if abs((now - quote.at).total_seconds()) > oldest_seconds:
         return None
     live = quote.freshness in (Freshness.LIVE, Freshness.SYNTHETIC)
     if not live or not quote.bid.is_finite() or not quote.ask.is_finite():

@@ -61,6 +61,21 @@ class AccountSnapshot:
     """Gross position value by net liquidation, as the venue says."""
     cushion: Decimal | None = None
     """Excess liquidity by net liquidation, as the venue says: 0.05 is close to liquidation."""
+    margined: bool = False
+    """It is a margin account: without excess liquidity and initial margin nothing is opened."""
+
+    @property
+    def margin_unknown(self) -> tuple[str, ...]:
+        """Return what a margin account does not tell of its margin; what is no number, anywhere."""
+        told = {
+            "excess liquidity": self.excess_liquidity,
+            "initial margin": self.initial_margin,
+        }
+        return tuple(
+            what
+            for what, amount in told.items()
+            if (amount is None and self.margined) or (amount is not None and not amount.is_finite())
+        )
 
     def quantity(self, instrument: InstrumentId) -> Decimal:
         """Return the signed holding; zero when the complete list does not have it."""

@@ -215,7 +215,7 @@ _KINDS = (
         "margin-thin",
         _HOLD,
         "run",
-        "little is left above the maintenance margin; only reductions",
+        "little is left above the margin, or the venue does not tell; only reductions",
         "enough is left again",
         latched=True,
         command=_RESUME,
@@ -324,6 +324,7 @@ _KINDS = (
         "an order of ours filled more than the executions that the venue tells",
     ),
     _kind("cache-dropped", _NOTE, "run", "a damaged file that can be made anew was put aside"),
+    _kind("mail-password", _HOLD, "step", "the mail server wants a password and none is known"),
     _kind("mail-late", _NOTE, "run", "mails wait in the outbox"),
     _kind("database-late", _NOTE, "run", "the database commit waits for the next run"),
     _kind(

@@ -33,6 +33,7 @@ class Why(IntEnum):
     NO_CAPITAL = 13
     KEPT = 14
     LEAVING = 15
+    NOT_NAMED = 16
     NO_QUOTE = 20
     ONE_SIDED = 21
     CROSSED = 22
@@ -74,6 +75,7 @@ _SAID: Mapping[Why, tuple[str, str]] = {
     Why.NOT_COVERED: ("not-covered", "held: a partial signal leaves it out, nothing is remembered"),
     Why.KEPT: ("kept", "held: no sleeve that has it gave a signal for it"),
     Why.LEAVING: ("leaving", "it is given up: nothing is opened in it any more"),
+    Why.NOT_NAMED: ("not-named", "held: the command does not name it"),
     Why.NO_CAPITAL: ("no-capital", "held: there is no capital to size with"),
     Why.NO_QUOTE: (_PRICE, "held: no quote"),
     Why.ONE_SIDED: (_PRICE, "held: the quote has one side only, or none"),

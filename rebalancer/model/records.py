@@ -133,7 +133,7 @@ class SessionTally:
 
 @dataclass(frozen=True, slots=True)
 class RunTally:
-    """What became of one attempt's orders; `run` is its name, which sorts like its time."""
+    """What became of the orders of one attempt that left; `run`, its name, sorts like its time."""
 
     run: str
     orders: int
@@ -168,6 +168,8 @@ class Standing:
     """The last attempt whose orders are in `orders_in_session`."""
     latched: tuple[LatchedFlag, ...] = ()
     adopted: bool = False
+    account: str = ""
+    """Whose books these are, since a run first connected: venue and account; '' not known yet."""
     sleeve_lots: Mapping[str, Mapping[InstrumentId, Decimal]] = field(default_factory=dict)
     accepted_cash: Mapping[str, Decimal] = field(default_factory=dict)
     accepted_entries: int = 0
@@ -196,11 +198,11 @@ class Standing:
     slippage_since: datetime | None = None
     """From when on executions count for the slippage; None: all do."""
     wanted_turnover: Mapping[str, Decimal] = field(default_factory=dict)
-    """What the last plans that wanted anything wanted to trade, of net liquidation, by slot."""
+    """What the venue took of the last plans, by slot: notional of net liquidation."""
     turnover_allowed: Decimal | None = None
-    """So much a plan may want, in the one session that makes use of it: the owner said so."""
+    """So much a plan may want, in one session: the owner said so."""
     turnover_allowed_in: date | None = None
-    """The session that made use of it; it ends with that session."""
+    """The session of the first plan since the owner said so; his word ends with that session."""
 
 
 @dataclass(frozen=True, slots=True)

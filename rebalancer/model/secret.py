@@ -8,7 +8,10 @@ from typing import NoReturn
 
 STARS = "***"
 SHORTEST = 5
-"""A shorter text is no secret worth the name, and its letters are everywhere."""
+"""A shorter text is no secret worth the name, and its letters are everywhere.
+
+It is never masked: a configuration with such a password is refused (`config.passwords`).
+"""
 
 _texts: set[str] = set()
 _spellings: dict[str, tuple[str, ...]] = {}
@@ -59,8 +62,8 @@ class Secret:
 def masked(words: str) -> str:
     """Return words with stars for every secret in them, in whatever way it is spelt there.
 
-    Known are: plain, as a literal of Python or JSON, as a part of a URL, in hexadecimal, in
-    base64 at any place.
+    Known are: plain, also with its blanks collapsed, as a literal of Python or JSON, as a part of
+    a URL, in hexadecimal, in base64 at any place.
     """
     for text in sorted(_texts, key=_longest_first):
         if text not in _spellings:
@@ -81,6 +84,7 @@ def _spelt(text: str) -> tuple[str, ...]:
     for each in whole:
         raw = each.encode("utf-8", "surrogatepass")
         found |= {each, repr(each)[1:-1], repr(raw)[2:-1], raw.hex(), raw.hex().upper()}
+        found.add(" ".join(each.split()))  # words of strangers often have their blanks collapsed
         found |= {json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1]}
         found |= {_quoted(raw, ""), _quoted(raw, "/"), _quoted(raw, "").replace("%20", "+")}
         found |= {_inner_base64(raw, before) for before in range(3)}

@@ -23,14 +23,15 @@ class FilePost:
         self._folder, self._files = folder, files
 
     def send(self, mails: Sequence[Mail]) -> tuple[ErrorFlag, ...]:
-        """Write mails; return a NOTE when the disk refuses."""
-        troubles = []
+        """Write mails; return NOTEs when the disk refuses."""
+        troubles, lost = [], []
         for mail in mails:
             try:
                 self._write(mail)
             except (StateError, ValueError) as error:
                 troubles.append(f"{mail.key}: {error}")
-        return late(mails, f"cannot be written: {'; '.join(troubles)}") if troubles else ()
+                lost.append(mail.key)
+        return late(mails, f"cannot be written: {'; '.join(troubles)}", lost) if troubles else ()
 
     def _write(self, mail: Mail) -> None:
         stem = file_stem(mail)
@@ -56,8 +57,16 @@ def file_stem(mail: Mail) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", mail.name or mail.key).lstrip(".") or "mail"
 
 
-def late(mails: Sequence[Mail], message: str) -> tuple[ErrorFlag, ...]:
-    """Return the NOTE that mails wait, at the step whose mails they are."""
+def late(mails: Sequence[Mail], message: str, lost: Sequence[str] = ()) -> tuple[ErrorFlag, ...]:
+    """Return the NOTE that mails wait, at the step whose mails they are.
+
+    And one about each mail that is neither sent nor kept, its key as the subject (`lost`): who
+    asked for it still owes it.
+    """
     daily = any(mail.key.startswith("mail:") for mail in mails)
     step = Step.DAILY_UPDATE if daily else Step.ALERT
-    return (ErrorFlag(step, "mail-late", RUN, Severity.NOTE, message),)
+    gone = "it could neither be sent nor be kept, and is owed again"
+    return (
+        ErrorFlag(step, "mail-late", RUN, Severity.NOTE, message),
+        *(ErrorFlag(step, "mail-late", key, Severity.NOTE, f"{key}: {gone}") for key in lost),
+    )

@@ -39,28 +39,32 @@ class MailPost:
     def send(self, mails: Sequence[Mail]) -> tuple[ErrorFlag, ...]:
         """Put mails behind those that wait, and send as many as time and server allow.
 
-        Never raises; returns a NOTE when something waits or was refused.
+        Never raises; returns a NOTE when something waits or was refused, and one more for each
+        mail that is lost because neither disk nor server took it.
         """
         try:
             self._outbox.put(mails, self._wall_now())
         except Exception as error:
-            told = self._without_disk(mails, f"{type(error).__name__}: {error}")
-            return late(mails, told)
+            told, lost = self._without_disk(mails, f"{type(error).__name__}: {error}")
+            return late(mails, told, lost)
         try:
             told = self._flush()
         except Exception as error:
             told = f"mails wait in the outbox: {type(error).__name__}: {error}"
         return late(mails, told) if told else ()
 
-    def _without_disk(self, mails: Sequence[Mail], trouble: str) -> str:
-        """Send mails that the disk did not take; twice is better than never."""
+    def _without_disk(self, mails: Sequence[Mail], trouble: str) -> tuple[str, list[str]]:
+        """Send mails that the disk did not take, twice rather than never; return what is lost."""
         troubles = [f"the outbox cannot be used: {trouble}"]
+        lost = [mail.key for mail in mails]
         try:
-            lost = [mail.key for mail in mails if self._down or not self._deliver(mail, troubles)]
+            for mail in mails:
+                if not self._down and self._deliver(mail, troubles):
+                    lost.remove(mail.key)
         except Exception as error:
-            return f"{troubles[0]}; {type(error).__name__}: {error}"
+            troubles.append(f"{type(error).__name__}: {error}")
         troubles += [f"not sent: {', '.join(lost)}"] if lost else []
-        return "; ".join(troubles)
+        return "; ".join(troubles), lost
 
     def _flush(self) -> str:
         """Return what the owner must know, '' when every mail left whole."""

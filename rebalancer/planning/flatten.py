@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+import numpy as np
+
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.fees import FeeSchedule
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.market import MarketSnapshot
 from rebalancer.model.orders import OrderIntent, OrderType
-from rebalancer.model.plan import Plan
+from rebalancer.model.plan import Plan, PlanColumns, Why
 from rebalancer.model.signals import Coverage, Signal, Unit
 from rebalancer.model.universe import Sleeve, Universe
 from rebalancer.planning.parameters import LimitStyle, PlanParameters
@@ -32,6 +34,7 @@ def plan_flatten(
     fees: FeeSchedule,
     *,
     now: datetime,
+    allow_delayed: bool = False,
 ) -> Plan:
     """Return orders that bring `names` to zero; everything else is held.
 
@@ -52,8 +55,18 @@ def plan_flatten(
         limit_style=LimitStyle.MARKETABLE,
         limit_offset_bps=offset,
     )
+    names = frozenset(names)
     plan = plan_rebalance(
-        universe, (sleeve,), {sleeve.name: flat}, {}, account, market, eager, fees, now=now
+        universe,
+        (sleeve,),
+        {sleeve.name: flat},
+        {},
+        account,
+        market,
+        eager,
+        fees,
+        now=now,
+        allow_delayed=allow_delayed,
     )
     return replace(
         plan,
@@ -61,6 +74,19 @@ def plan_flatten(
         flags=tuple(flag for flag in plan.flags if flag.subject in names),
         band_costs=(),
         sleeve_lots={},
+        columns=None if plan.columns is None else _kept(plan.columns, names),
+    )
+
+
+def _kept(columns: PlanColumns, names: Collection[InstrumentId]) -> PlanColumns:
+    """Return the columns with what is held as the target of everything that is not named."""
+    kept = np.array([name not in names for name in columns.ids], np.bool_)
+    return replace(
+        columns,
+        target=np.where(kept, columns.held, columns.target),
+        targeted=columns.targeted | kept,
+        target_weight=np.where(kept, columns.current_weight, columns.target_weight),
+        why=np.where(kept, int(Why.NOT_NAMED), columns.why),
     )
 
 

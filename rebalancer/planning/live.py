@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +23,8 @@ from rebalancer.planning.columns import (
     digits_of,
     refined,
 )
+
+_PRICED_FROM = frozenset({Freshness.LIVE, Freshness.SYNTHETIC})
 
 # A float times a power of ten is off by less than half a unit below this.
 _SURE = float(2**50)
@@ -70,11 +73,17 @@ def read_live(
     market: MarketSnapshot,
     now: datetime,
     rates_since: datetime | None,
+    *,
+    allow_delayed: bool = False,
 ) -> LiveColumns:
-    """Return holdings, quotes and rates as columns; what is not usable has its `trouble`."""
+    """Return holdings, quotes and rates as columns; what is not usable has its `trouble`.
+
+    `allow_delayed`: a delayed quote is a quote, by the owner's word; a frozen one never is.
+    """
     count = len(rules.universe)
     quotes = [market.quotes.get(name) for name in rules.universe.ids]
-    trouble = np.fromiter(map(_quote_trouble, quotes), np.int64, count)
+    fresh = _PRICED_FROM | ({Freshness.DELAYED} if allow_delayed else set())
+    trouble = np.fromiter((_quote_trouble(q, fresh) for q in quotes), np.int64, count)
     quoted = trouble == 0
     usable = [None if bad else q for q, bad in zip(quotes, trouble.tolist(), strict=True)]
     bid, bid_in = _prices([None if q is None else q.bid for q in usable], rules, up=False)
@@ -120,10 +129,10 @@ def _middle(bid: Ints, ask: Ints) -> Ints:
     return middle
 
 
-def _quote_trouble(quote: Quote | None) -> int:
+def _quote_trouble(quote: Quote | None, fresh: Set[Freshness]) -> int:
     if quote is None:
         return Why.NO_QUOTE
-    if quote.freshness is not Freshness.LIVE and quote.freshness is not Freshness.SYNTHETIC:
+    if quote.freshness not in fresh:
         return Why.DELAYED
     if quote.bid is None or quote.ask is None:
         return Why.ONE_SIDED

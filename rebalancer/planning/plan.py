@@ -43,17 +43,19 @@ def plan_rebalance(  # noqa: PLR0913 - everything a plan depends on, by name
     now: datetime,
     turnover_used: Decimal = Decimal(0),
     rates_since: datetime | None = None,
+    allow_delayed: bool = False,
 ) -> Plan:
     """Return what is wanted for every instrument of the universe, with its reason.
 
     `signals` has the valid ones by sleeve name; a sleeve without one keeps its lots of
     `sleeve_lots` (units), and without those its instruments are held. `turnover_used` is
     the session's traded notional so far in base currency. Rates older than `rates_since`
-    stop buys in their currency. Orders come in sequence; flags say what was held back and
+    stop buys in their currency. Delayed quotes are no quotes unless `allow_delayed`. Orders come
+    in sequence; flags say what was held back and
     why. Raises `DataError` for a sleeve whose instruments the universe does not have.
     """
     rules = compile_universe(universe)
-    live = read_live(rules, account, market, now, rates_since)
+    live = read_live(rules, account, market, now, rates_since, allow_delayed=allow_delayed)
     blended = blend(live.rules, sleeves, signals, sleeve_lots)
     capital = sizing_capital(account, universe.index, parameters)
     if capital.sizing <= 0:

@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rebalancer.rehearsal.evidence import Evidence, Violation
@@ -29,7 +29,8 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there i
 class Played:
     """A schedule that was played: what it left, what is wrong with it, which faults struck.
 
-    `hits` counts by fault and step. `outcomes` counts how runs ended, in a word each.
+    `hits` counts by fault and step, `dry_hits` those of them in dry runs. `outcomes`
+    counts how runs ended, in a word each.
     `trace` is the SHA-256 of everything that may depend on the schedule alone.
     """
 
@@ -38,6 +39,7 @@ class Played:
     hits: Counter[tuple[str, int]]
     outcomes: Counter[str]
     trace: str
+    dry_hits: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
 def run_schedule(
@@ -67,7 +69,8 @@ def play(
         run = Play(stage, schedule, place, tell, wire=wire)
         evidence = run.play()
         violations = (*run.violations, *judge(evidence))
-        return Played(evidence, violations, run.hits, run.outcomes, _trace(evidence))
+        trace = _trace(evidence)
+        return Played(evidence, violations, run.hits, run.outcomes, trace, run.dry_hits)
 
 
 def _trace(evidence: Evidence) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rebalancer.model.instrument import InstrumentId
     from rebalancer.model.records import RunRecord
+    from rebalancer.model.sessions import SessionTable
     from rebalancer.model.universe import Universe
     from rebalancer.risk.parameters import Limits
     from rebalancer.simulators.books import Account
@@ -34,7 +35,9 @@ class Arrival:
     stop), "cancel-stop" or "ask" (what if). `quantity` is signed; `instrument` is '' where the
     message does not say it. `journaled`: its reference stood in a whole, durable line of
     intents by then. `halt`: a HALT file stood by then. `held` is the venue's position then
-    (None: not looked at). `at` is the venue's time.
+    (None: not looked at). `at` is the venue's time. `quote_age` is how many seconds old the
+    freshest quote of the instrument was that the venue told in this run, when it told it (None:
+    it told none, or not how old).
     """
 
     at: datetime
@@ -47,6 +50,7 @@ class Arrival:
     journaled: bool = False
     halt: bool = False
     held: Decimal | None = None
+    quote_age: Decimal | None = None
 
 
 @dataclass
@@ -62,7 +66,7 @@ class RunEvidence:
     stop, in words (`observer.watch`). `lock_free`: the portfolio's lock could be taken
     afterwards. `mails` are subject and text of what an SMTP server took during the run.
     `trace` is the SHA-256 of the wire. `hour` is the place in `Schedule.hours`, None for a calm
-    run.
+    run. `touched` are the files and folders outside `dry/` that a dry run made, changed or removed.
     """
 
     slot: datetime
@@ -84,6 +88,7 @@ class RunEvidence:
     mails: tuple[tuple[str, str], ...] = ()
     trace: str = ""
     hour: int | None = None
+    touched: tuple[str, ...] = ()
 
 
 @dataclass
@@ -94,7 +99,8 @@ class Evidence:
     they began with. `flows` is what the driver moved in (positive) or out of the account by
     currency; `moved` are positions that changed by no execution (a split, a transfer), signed
     units. `state` is the portfolio's folder. `run_seconds` is the most venue time one run may
-    take.
+    take. `sessions` are the portfolio's (None: not known), `session_mails` the kinds of daily
+    mails that are owed in them, `commit_minutes` how long after a close its commit is owed.
     """
 
     schedule: Schedule
@@ -110,6 +116,9 @@ class Evidence:
     flows: Mapping[str, Decimal] = field(default_factory=dict)
     moved: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     run_seconds: float = 1200.0
+    sessions: SessionTable | None = None
+    session_mails: tuple[str, ...] = ()
+    commit_minutes: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

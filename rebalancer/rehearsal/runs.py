@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 
 from rebalancer.errors import DeadlineExceeded, RebalancerError, StateError
 from rebalancer.hourly import hour as run_hour
-from rebalancer.model.orders import OrderType
 from rebalancer.model.records import Mode
-from rebalancer.ports import Broker, Desk, Hands, Page, Venue
+from rebalancer.ports import Desk
+from rebalancer.rehearsal.around import Connections, Stepped, following
 from rebalancer.rehearsal.evidence import Evidence, RunEvidence, Violation
 from rebalancer.rehearsal.happenings import Outside
+from rebalancer.rehearsal.observer.dry_only import live_files, touched
 from rebalancer.rehearsal.observer.watch import Watch
 from rebalancer.rehearsal.posts import Mailbox, RehearsedDatabase, post_for
 from rebalancer.rehearsal.residents import Resident, heard, resident
@@ -55,6 +55,7 @@ class Play:
         self.state = stage.state(folder)
         self.state.mkdir(parents=True, exist_ok=True)
         self.hits: Counter[tuple[str, int]] = Counter()
+        self.dry_hits: Counter[tuple[str, int]] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.violations: list[Violation] = []
         self._tell = tell
@@ -88,6 +89,9 @@ class Play:
             runs=[],
             state=self.state,
             run_seconds=stage.deadline_seconds + ROOM,
+            sessions=self._sessions,
+            session_mails=stage.session_mails if schedule.post else (),
+            commit_minutes=stage.commit_after_close_minutes,
         )
 
     def play(self) -> Evidence:
@@ -166,7 +170,9 @@ class Play:
     def _run(self, hour: Hour, slot: datetime, place: int | None) -> None:
         """Run one slot with its troubles, and keep what was seen of it."""
         venue, watch = self.venue, self.watch
-        injector = Injector(hour.troubles, self.stage.venue, self._hit)
+        injector = Injector(
+            hour.troubles, self.stage.venue, self._dry_hit if hour.dry else self._hit
+        )
         venue.control.open(slot, 1 if slot >= venue.now() else 2)
         venue.begin(injector)
         self._outside.beside(injector)
@@ -185,11 +191,13 @@ class Play:
             halt=watch.halted(),
             hour=place,
         )
+        live = live_files(self.state) if hour.dry else {}
         wire = venue.wire_seconds()
         until = slot.timestamp() + self.stage.deadline_seconds
         with portfolio_lock(self.state, until, slot.timestamp()):
             self._go(hour, slot, injector, seen)
         venue.cut()
+        seen.touched = touched(live, live_files(self.state)) if hour.dry else ()
         seen.lock_free = holder_of(self.state / NAME) is None
         if self._outside.double:
             self._violation("single-flight", "a second run got the lock of one at work")
@@ -258,7 +266,7 @@ class Play:
             passed = (self.venue.now() - began).total_seconds()
             return passed + self.venue.wire_seconds() - wire > self.stage.sending_seconds
 
-        broker = _Connections(self.venue.broker(desk.broker), desk.hands, injector, self.watch)
+        broker = Connections(self.venue.broker(desk.broker), desk.hands, injector, self.watch)
         post, database = desk.post, desk.database
         if self.schedule.post and not hour.dry:
             post = post_for(self.state, files, self._mailbox, injector, self.venue.now)
@@ -268,7 +276,7 @@ class Play:
             desk,
             broker=broker,
             hands=broker.hands,
-            books=injector.port(_Stepped(desk.books, injector, self._say), "books"),
+            books=injector.port(Stepped(desk.books, injector, self._say), "books"),
             candles=injector.port(desk.candles, "candles"),
             generators=injector.port(generators, "generators"),
             inbox=injector.port(desk.inbox, "inbox"),
@@ -291,6 +299,10 @@ class Play:
         self.hits[fault, step] += 1
         self._say(f"    ** {fault} strikes in step {step}")
 
+    def _dry_hit(self, fault: str, step: int) -> None:
+        self.dry_hits[fault, step] += 1
+        self._hit(fault, step)
+
     def _bounded(self, seen: RunEvidence, wire_seconds: float) -> None:
         most = self.evidence.run_seconds
         took = (seen.ended - seen.began).total_seconds() + wire_seconds
@@ -306,70 +318,6 @@ class Play:
 
     def _wire(self, line: str) -> None:
         self._say(f"      {line.rstrip()}")
-
-
-class _Connections:
-    """A `ports.Broker` whose venues and hands go through an injector and a watch."""
-
-    def __init__(
-        self,
-        inner: Broker,
-        hands: Callable[[Venue], Hands],
-        injector: Injector,
-        watch: Watch,
-    ) -> None:
-        self._inner, self._hands = inner, hands
-        self._injector, self._watch = injector, watch
-        self._venue: Venue | None = None
-
-    def connect(self, page: Page) -> AbstractContextManager[Venue]:
-        """Connect to the venue that outlives its clients."""
-        return self._connected(page)
-
-    @contextmanager
-    def _connected(self, page: Page) -> Iterator[Venue]:
-        with self._injector.passage(self._inner.connect(page), "broker") as venue:
-            self._venue = venue
-            yield self._injector.port(venue, "venue")
-
-    def hands(self, _venue: Venue) -> Hands:
-        """Return hands for the venue that is connected."""
-        venue = self._venue
-        assert venue is not None, "hands before a connection"  # noqa: S101 - the hour's order
-        inner = self._injector.port(self._hands(venue), "hands")
-        hands: Hands = self._watch.hands(inner, venue)
-        return hands
-
-
-class _Stepped:
-    """`ports.Books` that tell an injector in which step the run is."""
-
-    def __init__(self, inner: Any, injector: Injector, say: Callable[[str], None]) -> None:
-        self._inner, self._injector, self._say = inner, injector, say
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def note(self, slot: datetime, line: Any, *, durable: bool) -> None:
-        """Append a line to the journal; a step is known from its line on."""
-        if line["kind"] == "step":
-            self._injector.step = int(line["step"])
-            self._say(f"  step {line['step']}")
-        elif line["kind"] == "flag":
-            self._say(f"    flag {line['flag']['code']}: {line['flag']['message']}")
-        self._inner.note(slot, line, durable=durable)
-
-
-def following(desk: Desk) -> Desk:
-    """Return a desk whose orders rest (post-only, where the venue knows it), follow, then take."""
-    rests = OrderType.POST_ONLY if desk.universe.ids[0].endswith("@BINANCE") else OrderType.LIMIT
-    return replace(
-        desk,
-        planning=replace(desk.planning, order_type=rests),
-        working=replace(
-            desk.working, window_seconds=120.0, repeg_seconds=30.0, taker_after_seconds=75.0
-        ),
-    )
 
 
 def _minute_after(at: datetime) -> datetime:

@@ -18,6 +18,7 @@ STEPS = range(1, 14)
 class Summary:
     """The sums over the results of one venue; `applicable` are the steps of each fault.
 
+    `hits` counts by fault and step, `dry_hits` those of them that were in dry runs.
     `seconds` is wall time, of all workers together.
     """
 
@@ -26,6 +27,7 @@ class Summary:
     schedules: int = 0
     runs: int = 0
     hits: Counter[tuple[str, int]] = field(default_factory=Counter)
+    dry_hits: Counter[tuple[str, int]] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     violations: list[tuple[int, Violation]] = field(default_factory=list)
     failed_seeds: set[int] = field(default_factory=set)
@@ -35,6 +37,7 @@ class Summary:
         self.schedules += 1
         self.runs += result.runs
         self.hits += result.hits
+        self.dry_hits += result.dry_hits
         self.outcomes += result.outcomes
         self.violations += [(result.seed, each) for each in result.violations]
         if result.violations:
@@ -62,12 +65,8 @@ class Summary:
             "schedules": self.schedules,
             "runs": self.runs,
             "outcomes": dict(sorted(self.outcomes.items())),
-            "hits": {
-                fault: {
-                    str(step): self.hits[fault, step] for step in STEPS if self.hits[fault, step]
-                }
-                for fault in sorted({*self.applicable, *(fault for fault, _ in self.hits)})
-            },
+            "hits": _by_fault(self.hits, {*self.applicable, *(fault for fault, _ in self.hits)}),
+            "dry_hits": _by_fault(self.dry_hits, {fault for fault, _ in self.dry_hits}),
             "cells": self.cells,
             "empty_cells": [list(each) for each in self.empty],
             "violations": [
@@ -83,12 +82,22 @@ class Summary:
         yield ""
         ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.most_common())
         yield f"{self.schedules} schedules, {self.runs} runs: {ended}"
+        if self.dry_hits:
+            faults = len({fault for fault, _ in self.dry_hits})
+            yield f"in dry runs: {self.dry_hits.total()} times, {faults} of the faults"
         if self.empty:
             named = ", ".join(f"{fault} in {step}" for fault, step in self.empty[:12])
             more = f" and {len(self.empty) - 12} more" if len(self.empty) > 12 else ""
             yield f"{len(self.empty)} of {self.cells} applicable cells are empty: {named}{more}"
         else:
             yield f"all {self.cells} applicable cells were struck"
+
+
+def _by_fault(hits: Counter[tuple[str, int]], faults: set[str]) -> dict[str, dict[str, int]]:
+    return {
+        fault: {str(step): hits[fault, step] for step in STEPS if hits[fault, step]}
+        for fault in sorted(faults)
+    }
 
 
 _VENUES = {"ib": "Interactive Brokers", "binance": "Binance"}

@@ -46,6 +46,7 @@ class Result:
     outcomes: Counter[str] = field(default_factory=Counter)
     trace: str = ""
     runs: int = 0
+    dry_hits: Counter[tuple[str, int]] = field(default_factory=Counter)
 
 
 Job = tuple[str, int]
@@ -93,6 +94,7 @@ def one(stage: Stage, seed: int) -> Result:
         played.outcomes,
         played.trace,
         len(played.evidence.runs),
+        played.dry_hits,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity
+from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity, TradingState
 from rebalancer.model.orders import Fill
 from rebalancer.model.records import EquityPoint, Mode, RunRecord, Standing
 from rebalancer.reports.document import Block, Facts, Paragraph, Section, Table, Tone
@@ -64,9 +64,16 @@ def base_currency(record: RunRecord) -> str:
 
 
 def key_figures(
-    record: RunRecord, standing: Standing | None, session_profit: Decimal | None = None
+    record: RunRecord,
+    standing: Standing | None,
+    session_profit: Decimal | None = None,
+    *,
+    halt_file: bool | None = None,
 ) -> Facts:
-    """Return what the account is worth, what it earned and how it stands."""
+    """Return what the account is worth, what it earned and how it stands.
+
+    `halt_file` tells whether a HALT file stands; None: what the run itself saw.
+    """
     base, point = base_currency(record), record.equity
     seen = record.after or record.before
     pairs = []
@@ -89,9 +96,18 @@ def key_figures(
         cash = ", ".join(money(seen.cash[name], name) for name in sorted(seen.cash)) or "none"
         pairs.append(("Cash", cash))
     if standing is not None:
-        reason = f": {standing.state_reason}" if standing.state_reason else ""
-        pairs.append(("Trading state", standing.state.value + reason))
+        if halt_file is None:
+            halt_file = any(flag.code == "halt-file" for flag in record.flags)
+        pairs.append(("Trading state", state_words(standing, halt_file=halt_file)))
     return Facts(tuple(pairs))
+
+
+def state_words(standing: Standing, *, halt_file: bool) -> str:
+    """Return the trading state and its reason; a HALT file halts whatever the breakers say."""
+    if halt_file and standing.state is not TradingState.HALTED:
+        return f"{TradingState.HALTED.value}: by a HALT file"
+    reason = f": {standing.state_reason}" if standing.state_reason else ""
+    return standing.state.value + reason
 
 
 def session_profit(points: Sequence[EquityPoint], session: date) -> Decimal | None:
@@ -256,6 +272,8 @@ def _reason(row: OrderRow) -> str:
 def _fate(row: OrderRow) -> str:
     if row.fate is Fate.REFUSED:
         return f"refused by {row.why}"
+    if row.fate is Fate.NOT_SENT and row.why and not row.filled:
+        return f"{row.fate.value}: {row.why}"
     text = row.fate.value
     if row.average_price is not None:
         text += f": {quantity(row.filled)} at {price(row.average_price)} {row.currency}".rstrip()

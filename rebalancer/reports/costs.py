@@ -129,6 +129,9 @@ def tally(rows: Sequence[OrderRow]) -> str:
     kept = Counter(row.fate for row in rows)
     if kept[Fate.REFUSED]:
         text += f", {kept[Fate.REFUSED]} refused by a gate"
-    if kept[Fate.NOT_SENT]:
-        text += f", {kept[Fate.NOT_SENT]} wanted but not sent"
+    closed = Counter(row.why for row in rows if row.gate == "session")
+    if late := kept[Fate.NOT_SENT] - closed.total():
+        text += f", {late} wanted but not sent"
+    for why, number in closed.items():
+        text += f", {number} not sent: {why}"
     return text

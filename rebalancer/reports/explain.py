@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rebalancer.model.flag_table import FLAG_TABLE
-from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step
+from rebalancer.model.flags import NEVER, RUN, ErrorFlag, LatchedFlag, Severity, Step
 from rebalancer.reports.numbers import when
 
 STEP_NAMES: dict[int, str] = {
@@ -55,7 +55,32 @@ def explain(flag: ErrorFlag | LatchedFlag, *, sent: bool = False) -> Explained:
     )
 
 
+ENDS = {
+    NEVER: "It does not end by itself.",
+    "at once": "It is about this one run; nothing is locked.",
+    "the next run in which it is not so": "It ends by itself with the next run in which it is not "
+    "so.",
+    "removing the file": "It ends when the file is removed.",
+    "proof from the venue": "It ends by itself when the venue proves what became of the order.",
+    "its con_id in the configuration": "It ends when its con_id stands in the configuration.",
+    "the next session": "It ends by itself with the next session.",
+    "the books agree again": "It ends by itself when the books agree again.",
+    "the books agree and history is continuous": "It ends by itself when the books agree and the "
+    "history is continuous.",
+    "its window has passed": "It ends by itself when its window has passed.",
+    "leverage is within its limit again": "It ends by itself when leverage is within its limit "
+    "again.",
+    "enough is left again": "It ends by itself when enough is left again.",
+    "enough is usable again": "It ends by itself when enough is usable again.",
+    "a run that finishes": "It ends by itself with the next run that finishes.",
+    "adoption": "It ends when you adopt the positions.",
+    "the position is closed": "It ends by itself when the position is closed.",
+}
+"""What the flag table says of a flag's end, as a sentence."""
+
 _LOOK = {
+    "halt-file": "The file is HALT in the portfolio's state folder, or in the folder above it for "
+    "all portfolios; `rebalancer status` names it.",
     "generator-failed": "Try it alone: `rebalancer signals {name}`.",
     "generator-hung": "Try it alone: `rebalancer signals {name}`.",
     "generator-rubbish": "Try it alone: `rebalancer signals {name}`.",
@@ -80,6 +105,12 @@ _LOOK = {
 }
 
 
+def flag_line(flag: ErrorFlag | LatchedFlag) -> str:
+    """Return a flag on one line, as commands print it: `HOLD price-missing KO.STK.USD@IB: ...`."""
+    about = f" {flag.subject}" if flag.subject else ""
+    return f"{flag.severity.value} {flag.code}{about}: {flag.message}"
+
+
 def first_look(flag: ErrorFlag | LatchedFlag) -> str:
     """Return where to look first, '' where the flag itself says it all; ends in a space."""
     name = flag.subject.partition(":")[2] or flag.subject
@@ -92,11 +123,7 @@ def what_clears(code: str) -> str:
     kind = FLAG_TABLE.get(code)
     if kind is None:
         return "Look at log.jsonl in the run's folder."
-    by_itself = {
-        "never": "It does not end by itself.",
-        "never by itself": "It does not end by itself.",
-        "at once": "It is about this one run; nothing is locked.",
-    }.get(kind.clears, f"It ends by itself with {kind.clears}.")
+    by_itself = ENDS.get(kind.clears, f"What ends it: {kind.clears}.")
     if not kind.command:
         return by_itself
     return f"{by_itself} By hand: look into it, then `{kind.command}`."

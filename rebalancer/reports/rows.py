@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from rebalancer.model.flags import RUN, Severity
+from rebalancer.model.flags import RUN, Severity, Step
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.money import Money
 from rebalancer.model.orders import (
@@ -22,6 +22,9 @@ from rebalancer.model.orders import (
     WorkingOrder,
 )
 from rebalancer.model.records import Mode, RunRecord
+
+NOT_NOW = frozenset({"halt", "session", "restart", "funding"})
+"""Gates that find no fault with an order: it is only not the time for it."""
 
 
 class Fate(StrEnum):
@@ -68,6 +71,8 @@ class OrderRow:
     executed_base: Decimal | None = None
     commissions: tuple[Money, ...] = ()
     commissions_pending: int = 0
+    gate: str = ""
+    """The gate that kept it here, '' when none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,10 @@ def _approved(record: RunRecord, order: ApprovedOrder) -> OrderRow:
 
 
 def _refused(record: RunRecord, order: RefusedOrder) -> OrderRow:
-    return _wanted(record, order.intent, Fate.REFUSED, f"gate {order.gate}: {order.reason}")
+    later = order.gate in NOT_NOW
+    why = order.reason if later else f"gate {order.gate}: {order.reason}"
+    row = _wanted(record, order.intent, Fate.NOT_SENT if later else Fate.REFUSED, why)
+    return replace(row, gate=order.gate)
 
 
 def _wanted(record: RunRecord, intent: OrderIntent, fate: Fate, why: str) -> OrderRow:
@@ -228,8 +236,11 @@ def _fate(
     if filled >= abs(order.quantity):
         return Fate.FILLED, ""
     status = None if last is None else last.status
-    if record.mode is Mode.DRY_RUN or status is OrderStatus.NOT_SENT:
+    stopped = _stopped(record)
+    if record.mode is Mode.DRY_RUN and not stopped:
         return Fate.NOT_SENT, "DRY RUN: it passed every gate and would have been sent"
+    if last is not None and status is OrderStatus.NOT_SENT:
+        return Fate.NOT_SENT, stopped or last.message or _why_not_sent(record, order.instrument)
     if last is None or status is None:
         if filled:
             return Fate.PART, "the venue has not told what became of the rest"
@@ -242,6 +253,15 @@ def _fate(
         words = f"{status.value} before it was filled"
         return (Fate.PART if filled else Fate.ENDED), last.message or words
     return Fate.WORKING, "left at the venue; the next run cancels what is left of it"
+
+
+def _stopped(record: RunRecord) -> str:
+    """Return what ended the sending of orders that had passed every gate, '' when nothing did."""
+    for flag in record.flags:
+        halts = flag.severity is Severity.HALT and flag.step <= Step.SUBMIT
+        if halts or flag.code == "restart-window":
+            return flag.message
+    return ""
 
 
 def _why_not_sent(record: RunRecord, instrument: InstrumentId) -> str:

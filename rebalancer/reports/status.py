@@ -20,6 +20,7 @@ from rebalancer.reports.blocks import (
     flags_section,
     key_figures,
     positions_section,
+    state_words,
 )
 from rebalancer.reports.document import Document, Facts, Paragraph, Section, Tone, document_text
 from rebalancer.reports.explain import explain, stands
@@ -35,7 +36,8 @@ class Status:
     """What `status` knows. `mode` is the configured one; `now` the time to answer for.
 
     `waiting` counts mails in the outbox; `commit_owed` is the session date whose database
-    commit is owed; `halt_reason` is what a HALT file says (None: there is none).
+    commit is owed; `halt_reason` is what a HALT file says (None: there is none),
+    `halt_files` where they lie.
     `limits` are fractions by breaker name (`daily-loss`, `drawdown`, ...), shown beside what
     they bound.
     """
@@ -49,6 +51,7 @@ class Status:
     waiting: int = 0
     commit_owed: date | None = None
     halt_reason: str | None = None
+    halt_files: Sequence[str] = ()
     kinds: Sequence[str] = KINDS
     limits: Mapping[str, Decimal] = field(default_factory=dict)
 
@@ -69,14 +72,16 @@ def status_document(status: Status) -> Document:
         last = f"Last: `rebalancer {record.command}` of" if record.command else "Last run:"
         first = Paragraph(f"{last} {when(record.slot)} ({ago} ago), mode {record.mode.value}.")
         lead = (first, *run_lead(record))
-        sections.append(Section("Key figures of the last run", (key_figures(record, standing),)))
+        halted = status.halt_reason is not None
+        figures = key_figures(record, standing, halt_file=halted)
+        sections.append(Section("Key figures of the last run", (figures,)))
         sections.append(positions_section(position_rows(record), base_currency(record)))
         sections.append(_working_section(_working(record)))
         stops = stops_section(record.stops)
         sections += [stops] if stops is not None else []
     flags = () if record is None else record.flags
     if status.halt_reason is not None:
-        words = f"a HALT file forbids sending: {status.halt_reason}"
+        words = f"a HALT file forbids sending{_lying(status)}: {status.halt_reason}"
         halt = ErrorFlag(Step.START, "halt-file", RUN, FLAG_TABLE["halt-file"].severity, words)
         flags = (halt, *(flag for flag in flags if flag.code != "halt-file"))
     sent = record is not None and was_sent(record)
@@ -96,13 +101,14 @@ def status_data(status: Status) -> dict[str, Any]:
     record, standing = status.record, status.standing
     flags: list[ErrorFlag | LatchedFlag] = [*standing.latched]
     flags += [] if record is None else record.flags
+    state = state_now(status)
     current, following = _sessions(status)
     return {
         "portfolio": status.portfolio,
         "mode": status.mode.value,
         "now": to_plain(status.now),
-        "state": standing.state.value,
-        "state_reason": standing.state_reason,
+        "state": state.value,
+        "state_reason": standing.state_reason if state is standing.state else "a HALT file",
         "halt_file": status.halt_reason,
         "last_run": None if record is None else _run_data(record),
         "positions": [] if record is None else [to_plain(row) for row in position_rows(record)],
@@ -125,6 +131,11 @@ def status_data(status: Status) -> dict[str, Any]:
         "mails_waiting": status.waiting,
         "commit_owed": to_plain(status.commit_owed),
     }
+
+
+def state_now(status: Status) -> TradingState:
+    """Return the trading state: a HALT file halts, whatever the breakers say."""
+    return status.standing.state if status.halt_reason is None else TradingState.HALTED
 
 
 def _run_data(record: RunRecord) -> dict[str, Any]:
@@ -185,11 +196,11 @@ def _breakers(status: Status) -> tuple[Paragraph | Facts, ...]:
     blocks: list[Paragraph | Facts] = []
     if status.halt_reason is not None:
         why = status.halt_reason or "no reason given"
-        text = f"A HALT file forbids sending: {why}. To go on: `rebalancer resume`."
-        blocks.append(Paragraph(text, Tone.BAD))
-    reason = f": {standing.state_reason}" if standing.state_reason else ""
-    tone = Tone.GOOD if standing.state is TradingState.ACTIVE else Tone.BAD
-    blocks.append(Paragraph(f"Trading state {standing.state.value}{reason}.", tone))
+        text = f"A HALT file forbids sending{_lying(status)}: {_ended(why)}"
+        blocks.append(Paragraph(f"{text} To go on: `rebalancer resume`.", Tone.BAD))
+    words = state_words(standing, halt_file=status.halt_reason is not None)
+    tone = Tone.GOOD if state_now(status) is TradingState.ACTIVE else Tone.BAD
+    blocks.append(Paragraph(f"Trading state {_ended(words)}", tone))
     pairs = [
         ("Loss in the session", _against(status, "daily-loss", _session_loss(status))),
         ("Below the highest value", _against(status, "drawdown", _drawdown(status))),
@@ -206,6 +217,16 @@ def _breakers(status: Status) -> tuple[Paragraph | Facts, ...]:
         ]
         blocks.append(Paragraph("Latched:\n" + "\n".join(lines), Tone.BAD))
     return tuple(blocks)
+
+
+def _lying(status: Status) -> str:
+    """Return where the HALT files lie, in brackets."""
+    return f" ({', '.join(status.halt_files)})" if status.halt_files else ""
+
+
+def _ended(words: str) -> str:
+    """Return words as a sentence that ends once."""
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _against(status: Status, name: str, value: Decimal | None) -> str:

@@ -57,7 +57,10 @@ class Trouble:
     to_do: str
 
 
-_TO_DO = {
+FAILED = "watchdog-failed"
+"""The one trouble that the watchdog does not see but has."""
+
+TO_DO: Mapping[str, str] = {
     "runs-missing": "Look whether the machine and cron are up, and at state/cron.log. Call "
     "`rebalancer run` by hand: it says why it does not run.",
     "runs-failing": "`rebalancer status` and the mails of the runs say why; the last lines of "
@@ -69,7 +72,10 @@ _TO_DO = {
     "clock-ahead": "Set this machine's clock by NTP. If it is right now, the next run mends this.",
     "halted-long": "`rebalancer resume` shows it and lifts it. If it is meant to stand, nothing.",
     "config-broken": "`rebalancer check` lists everything that is wrong. Until then no run starts.",
+    FAILED: "Call `rebalancer watchdog --debug` by hand: it shows where. Until it is mended nobody "
+    "watches this portfolio: look at it yourself with `rebalancer status`.",
 }
+"""What a mail advises, by code; docs/OPERATIONS.md has a paragraph for each."""
 
 
 def troubles(sight: Sight) -> Mapping[str, Trouble]:
@@ -86,15 +92,20 @@ def troubles(sight: Sight) -> Mapping[str, Trouble]:
         ("halted-long", "a HALT file stands for days", _halted(sight)),
     ):
         if words:
-            found[code] = Trouble(title, words.rstrip(".") + ".", _TO_DO[code])
+            found[code] = Trouble(title, words.rstrip(".") + ".", TO_DO[code])
     return found
 
 
-def trouble_mail(sight: Sight, code: str, trouble: Trouble) -> Mail:
+def own_failure(words: str) -> Trouble:
+    """Return the trouble that the watchdog itself ended with an error."""
+    return Trouble("the watchdog fails", words.rstrip(".") + ".", TO_DO[FAILED])
+
+
+def trouble_mail(portfolio: str, now: datetime, code: str, trouble: Trouble) -> Mail:
     """Return the mail about a trouble that was not told yet."""
     document = Document(
-        title=f"{sight.portfolio}: {trouble.title}",
-        subtitle=f"the watchdog, {when(sight.now)}",
+        title=f"{portfolio}: {trouble.title}",
+        subtitle=f"the watchdog, {when(now)}",
         lead=(Paragraph(trouble.words, Tone.BAD),),
         sections=(
             Section("What to do", (Paragraph(trouble.to_do),)),
@@ -104,7 +115,7 @@ def trouble_mail(sight: Sight, code: str, trouble: Trouble) -> Mail:
             ),
         ),
     )
-    return _mail(sight, code, document, f"{code}:{sight.now:%Y-%m-%dT%H}")
+    return _mail(portfolio, now, code, document, f"{code}:{now:%Y-%m-%dT%H}")
 
 
 def recovery_mail(sight: Sight, code: str, since: str) -> Mail:
@@ -118,7 +129,8 @@ def recovery_mail(sight: Sight, code: str, since: str) -> Mail:
         lead=(Paragraph(f"{code} is over; it was told {told}.{good}", Tone.GOOD),),
         sections=(),
     )
-    return _mail(sight, code, document, f"{code}:over:{since}")
+    # The alarm may be of the same minute, and both may be files.
+    return _mail(sight.portfolio, sight.now, f"{code}-over", document, f"{code}:over:{since}")
 
 
 def due_time(sessions: SessionTable | None, since: datetime, until: datetime) -> timedelta:
@@ -137,13 +149,13 @@ def due_time(sessions: SessionTable | None, since: datetime, until: datetime) ->
     )
 
 
-def _mail(sight: Sight, code: str, document: Document, key: str) -> Mail:
+def _mail(portfolio: str, now: datetime, what: str, document: Document, key: str) -> Mail:
     return Mail(
-        key=f"watchdog:{sight.portfolio}:{key}",
+        key=f"watchdog:{portfolio}:{key}",
         subject=document.title,
         text=document_text(document),
         html=mail_html(document),
-        name=f"{sight.now:%Y-%m-%dT%H%MZ}-watchdog-{code}",
+        name=f"{now:%Y-%m-%dT%H%MZ}-watchdog-{what}",
     )
 
 

@@ -14,6 +14,8 @@ from rebalancer.risk.breakers import (
     evaluate_breakers,
     evaluate_plan,
     latch_key,
+    moved_since,
+    remember_plan,
     trading_state,
 )
 from rebalancer.risk.breakers.conduct import RECENT_RUNS
@@ -72,8 +74,10 @@ __all__ = [
     "ladder",
     "largest_order",
     "latch_key",
+    "moved_since",
     "parse_restart_window",
     "release",
+    "remember_plan",
     "stop_groups",
     "too_small",
     "trading_state",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flag_table import FLAG_TABLE
@@ -48,6 +48,12 @@ class Word:
     flag: LatchedFlag
     account: AccountSnapshot | None
     now: datetime
+    moved: Decimal = Decimal(0)
+    """Money from outside since the last accepted run, which the next run adds to what is kept."""
+
+    def kept(self, value: Decimal | None) -> Decimal | None:
+        """Return what is remembered of a value of now: net of what the next run adds to it."""
+        return None if value is None else value - self.moved
 
     @property
     def sound(self) -> Decimal | None:
@@ -56,9 +62,18 @@ class Word:
         return value if value is not None and value.is_finite() and value > 0 else None
 
     @property
-    def value(self) -> Decimal:
-        """Return net liquidation now, else what the breaker saw."""
-        return self.sound or Decimal(self.flag.evidence.rpartition("|")[2])
+    def value(self) -> Decimal | None:
+        """Return net liquidation now, else what the breaker saw; None when neither is known."""
+        return self.sound or self.noted
+
+    @property
+    def noted(self) -> Decimal | None:
+        """Return the number that the breaker noted, None when there is none above zero."""
+        try:
+            number = Decimal(self.flag.evidence.rpartition("|")[2])
+        except InvalidOperation:
+            return None
+        return number if number.is_finite() and number > 0 else None
 
     def shown(self, value: Decimal) -> str:
         """Return an amount for a person."""
@@ -74,13 +89,17 @@ def clear(
     account: AccountSnapshot | None,
     now: datetime,
     by: str = "owner",
+    *,
+    moved: Decimal = Decimal(0),
 ) -> tuple[Standing, tuple[str, ...]]:
     """Return what is remembered after the owner lifted latched flags, and what was done, in words.
 
     Each of `codes_or_subjects` is a code, a subject, `code:subject` or `all`. `account` is the
     venue's word of now: with it a jump's reference, the high-water mark and the day's start
     are set to its net liquidation, without it to the value that the breaker saw. A flag that
-    another command clears stays, with an explanation.
+    another command clears stays, with an explanation. `moved` are the booked flows since the
+    last accepted run (`moved_since`): they are in the account's value, and the next run adds
+    them to what it compares with.
     """
     wanted = tuple(codes_or_subjects)
     left: list[LatchedFlag] = []
@@ -97,7 +116,7 @@ def clear(
             left.append(flag)
             words.append(f"{flag.code}{where} stays: use `{FLAG_TABLE[flag.code].command}`")
         else:
-            standing, effect = EFFECTS[flag.code][1](standing, Word(flag, account, now))
+            standing, effect = EFFECTS[flag.code][1](standing, Word(flag, account, now, moved))
             words.append(f"{flag.code}{where} lifted by {by} at {now:%Y-%m-%d %H:%M} UTC: {effect}")
     for name in wanted:
         if name not in hit:
@@ -130,25 +149,34 @@ def clearing_rules(standing: Standing) -> tuple[ClearingRule, ...]:
     return tuple(rows)
 
 
+_UNNOTED = "what was seen is not noted and the account cannot be looked at"
+
+
 def _clear_jump(standing: Standing, word: Word) -> tuple[Standing, str]:
-    found = replace(standing, accepted_net_liquidation=word.value)
-    return found, f"{word.shown(word.value)} is accepted"
+    value = word.value
+    found = replace(standing, accepted_net_liquidation=word.kept(value))
+    if value is None:
+        return found, f"{_UNNOTED}, the next run's value is accepted"
+    return found, f"{word.shown(value)} is accepted"
 
 
 def _clear_day(standing: Standing, word: Word) -> tuple[Standing, str]:
-    if word.sound is None and "|" not in word.flag.evidence:
-        # An earlier version did not note what it saw.
+    value = word.value if word.sound is not None or "|" in word.flag.evidence else None
+    if value is None:  # an earlier version did not note what it saw
         return replace(standing, session_start_net_liquidation=None), (
             "the session's loss counts from the next run's value on"
         )
-    value = word.value
-    found = replace(standing, session_start_net_liquidation=value, next_session_reference=value)
+    kept = word.kept(value)
+    found = replace(standing, session_start_net_liquidation=kept, next_session_reference=kept)
     return found, f"the session's loss counts from {word.shown(value)} on"
 
 
 def _clear_drawdown(standing: Standing, word: Word) -> tuple[Standing, str]:
-    found = replace(standing, high_water_mark=word.value)
-    return found, f"the high-water mark is {word.shown(word.value)} now"
+    value = word.value
+    found = replace(standing, high_water_mark=word.kept(value))
+    if value is None:
+        return found, f"{_UNNOTED}, the next run's value is the high-water mark"
+    return found, f"the high-water mark is {word.shown(value)} now"
 
 
 def _clear_break(standing: Standing, word: Word) -> tuple[Standing, str]:
@@ -206,7 +234,10 @@ ALLOWANCE = Decimal("1.25")
 
 
 def _clear_turnover(standing: Standing, word: Word) -> tuple[Standing, str]:
-    allowed = Decimal(word.flag.evidence) * ALLOWANCE
+    noted = word.noted
+    if noted is None:
+        return standing, "its size is not noted: the next plan is judged anew"
+    allowed = noted * ALLOWANCE
     found = replace(standing, turnover_allowed=allowed, turnover_allowed_in=None)
     return found, f"plans of up to {percent(allowed)} of net liquidation pass, for one session"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from rebalancer.model.flags import ErrorFlag, Severity
@@ -97,7 +97,7 @@ def apply_gates(given: GateInput) -> Verdicts:
 
 
 def neutral_sleeves_hit(
-    sleeves: Iterable[Sleeve], refused: Mapping[InstrumentId, str]
+    sleeves: Iterable[Sleeve], refused: Container[InstrumentId]
 ) -> dict[InstrumentId, str]:
     """Return the instruments of neutral sleeves in which one was refused, with the reason."""
     hit: dict[InstrumentId, str] = {}
@@ -153,8 +153,8 @@ def _refuse_together(
         for place, (gate, reason) in over_limits(claims, means, standing).items():
             refused[place] = (gate, reason, "order-refused")
         _refuse_openings(found, refused)
-        names = {each.intent.instrument: "" for each in found if each.place in refused}
-        hit = neutral_sleeves_hit(given.sleeves, names | dict.fromkeys(held, ""))
+        names = {each.intent.instrument for each in found if each.place in refused}
+        hit = neutral_sleeves_hit(given.sleeves, names | held)
         for each in found:
             hit_too = each.intent.instrument in hit and not each.way_out
             if hit_too and each.place not in refused:
@@ -203,7 +203,7 @@ def _flags(found: Sequence[Candidate], refused: Mapping[int, _No]) -> tuple[Erro
         subject = "" if closed else str(name)
         if closed:
             shut = sum(no[2] == code for no in refused.values())
-            message = f"{reason}; {shut} orders were not sent"
+            message = f"{reason}; {shut} {'order was' if shut == 1 else 'orders were'} not sent"
         else:
             message = f"{name}: gate {gate} refused {candidate.intent.quantity:f}: {reason}"
         if code:

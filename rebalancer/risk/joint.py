@@ -31,8 +31,7 @@ class Claim:
 
     `delta` is its signed change of exposure, `notional` its size without sign (base currency);
     `cost` what it takes in `currency` with its fee (never negative), `proceeds` what it gives
-    after its fee (a reduction that sells; never negative). `part` above 0: it opens what part
-    0 closes.
+    after its fee (a reduction that sells; never negative).
     """
 
     place: int
@@ -44,7 +43,6 @@ class Claim:
     notional: Decimal
     cost: Decimal
     proceeds: Decimal
-    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +134,13 @@ class JointGate:
 
 
 def _orders(claim: Claim, totals: Totals) -> str | None:
-    """Refuse one order too many: of this run, of this session, of the last sessions."""
+    """Refuse one order too many: of this run, of this session, of the last sessions.
+
+    Not a reduction of the owner's command, which bounds its own.
+    """
     limits, before = totals.means.limits, totals.means.orders_in_session
+    if totals.means.by_owner and claim.reduces:
+        return None
     if totals.orders > limits.max_orders_per_run:
         return f"it is order {totals.orders} of this run; the limit is {limits.max_orders_per_run}"
     if totals.orders + before > limits.max_orders_per_session:
@@ -181,7 +184,7 @@ def _others_known(claim: Claim, totals: Totals) -> str | None:
 def _concentration(claim: Claim, totals: Totals) -> str | None:
     """Refuse to open or add to a position that would be too large."""
     means = totals.means
-    size = totals.position.get(claim.instrument, Decimal(0))
+    size = totals.position[claim.instrument]  # `Totals.add` took it
     size += means.others_position.get(claim.instrument, Decimal(0))
     own = means.overrides.get(claim.instrument, Override())
     largest = _least(means.limits.max_position_notional, own.max_notional)
@@ -235,7 +238,7 @@ def _cash(claim: Claim, totals: Totals) -> str | None:
     if claim.delta < 0 and not claim.cost:
         return None
     means, currency = totals.means, claim.currency
-    after = totals.cash.get(currency, Decimal(0))
+    after = totals.cash[currency]  # `Totals.add` took its cost
     least = means.floor(currency)
     if after < least:
         allowed = f"at least {money(least, currency)} must stay" if least else "nothing is borrowed"
@@ -348,7 +351,6 @@ def claim_of(candidate: Candidate, fees: FeeSchedule, given: GateInput) -> Claim
         notional=notional,
         cost=max(takes, Decimal(0)),
         proceeds=max(gives, Decimal(0)),
-        part=intent.part,
     )
 
 

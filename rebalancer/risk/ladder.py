@@ -139,10 +139,11 @@ def _triggers(
     wanted = []
     for step in range(parameters.steps):
         distance = parameters.base_distance + step * parameters.step_distance
-        wanted.append(_on_tick(cost * (1 - distance if long else 1 + distance), rules, up=long))
+        trigger = _on_tick(cost * (1 - distance if long else 1 + distance), rules, up=long)
+        wanted.append(max(trigger, rules.price_step(trigger)))
     mark, end = position.price, position.liquidation_price
     ahead = [t for t in wanted if mark is None or (t < mark if long else t > mark)]
-    usable = [t for t in ahead if not _beyond(t, end, long=long) and t > 0]
+    usable = [t for t in ahead if not _beyond(t, end, long=long)]
     trouble = ""
     if len(ahead) < len(wanted):
         trouble = (

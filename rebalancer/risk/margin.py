@@ -65,7 +65,7 @@ def check_margin(
                 continue
         reason = _no_answer(preview)
         if reason is None and preview is not None:
-            change = _change(preview, account)
+            change = _change(preview, order, account)
             reason = _too_much(preview, added, account, limits)
             added += change  # a refused one keeps its place in the queue
         if reason is not None:
@@ -116,6 +116,7 @@ def _bound(
     limits: Limits,
 ) -> _Bound:
     rates, equities, before = [limits.margin_rate], [], account.initial_margin
+    before = before if before is not None and before.is_finite() else None
     for order in critical(approved, limits):
         preview, notional = previews.get(order.reference), Decimal(str(order.intent.notional))
         if preview is None or not preview.asked or _no_answer(preview) is not None:
@@ -123,16 +124,19 @@ def _bound(
         if preview.equity_with_loan_after is not None:
             equities.append(preview.equity_with_loan_after)
         if notional > 0:
-            rates.append(_change(preview, account) / notional)
+            rates.append(_change(preview, order, account) / notional)
     dry = bool(previews) and not any(preview.asked for preview in previews.values())
     return _Bound(max(rates), before, min(equities, default=None), dry)
 
 
-def _change(preview: MarginPreview, account: AccountSnapshot) -> Decimal:
-    """Return by how much an order makes the initial margin larger, not negative."""
+def _change(preview: MarginPreview, order: ApprovedOrder, account: AccountSnapshot) -> Decimal:
+    """Return by how much an order makes the initial margin larger, not negative.
+
+    Where the account has not told its initial margin, by as much as the order is worth.
+    """
     before, after = account.initial_margin, preview.initial_margin_after
-    if before is None or after is None:
-        return Decimal(0)
+    if before is None or not before.is_finite() or after is None or not after.is_finite():
+        return Decimal(str(order.intent.notional))
     return max(after - before, Decimal(0))
 
 
@@ -167,9 +171,7 @@ def _all_or_nothing(
     approved: Sequence[ApprovedOrder], sleeves: Sequence[Sleeve], refused: dict[str, str]
 ) -> None:
     while True:
-        names: dict[InstrumentId, str] = {
-            order.instrument: "" for order in approved if order.reference in refused
-        }
+        names = {order.instrument for order in approved if order.reference in refused}
         hit = neutral_sleeves_hit(sleeves, names)
         more = {
             order.reference: hit[order.instrument]
@@ -200,8 +202,9 @@ def _note(unasked: Sequence[ApprovedOrder], account: AccountSnapshot) -> ErrorFl
     known = (
         f"excess liquidity is {money(excess, base)}" if excess is not None else "no margin known"
     )
+    orders, them = ("order", "it") if len(unasked) == 1 else ("orders", "them")
     message = (
-        f"the venue was not asked what {len(unasked)} orders would do to the margin; "
-        f"our own estimate passed them ({known})"
+        f"the venue was not asked what {len(unasked)} {orders} would do to the margin; "
+        f"our own estimate passed {them} ({known})"
     )
     return submit_flag("margin-not-asked", RUN, message)

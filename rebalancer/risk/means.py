@@ -24,7 +24,7 @@ class Means:
     `cash` is spendable, by currency, less what buys of others may take. `exposure` is each
     holding's value without sign, `net` the sum with signs. `others_*` is what orders of
     others may add at their worst. `blind` says what is unknown ('' nothing): then only
-    reductions pass.
+    reductions pass. `by_owner`: these are a command's.
     """
 
     base: str
@@ -49,6 +49,7 @@ class Means:
     orders_before: int = 0
     turnover_before: Decimal = Decimal(0)
     overrides: Mapping[InstrumentId, Override] = field(default_factory=dict)
+    by_owner: bool = False
 
     def floor(self, currency: str) -> Decimal:
         """Return the least cash that must be left in a currency (negative: may be borrowed)."""
@@ -86,7 +87,8 @@ def means_of(given: GateInput) -> Means:
     account = given.account
     exposure: dict[InstrumentId, Decimal] = {}
     per_unit: dict[InstrumentId, Decimal] = {}
-    net, blind = Decimal(0), []
+    net = Decimal(0)
+    blind = [f"its {what} is unknown" for what in account.margin_unknown]
     for position in account.positions:
         if not position.quantity:
             continue
@@ -126,6 +128,7 @@ def means_of(given: GateInput) -> Means:
         orders_before=given.orders_before,
         turnover_before=given.turnover_before,
         overrides=given.overrides,
+        by_owner=given.by_owner,
     )
 
 

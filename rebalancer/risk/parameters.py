@@ -37,9 +37,11 @@ class Limits:
     max_position_notional: Annotated[Decimal, Gt(0)] | None = None
     max_gross_leverage: Annotated[Decimal, Gt(0), Le(20)] = Decimal("1.05")
     max_net_leverage: Annotated[Decimal, Gt(0), Le(20)] = Decimal("1.05")
-    max_orders_per_run: Annotated[int, Ge(1)] = 100
-    max_orders_per_session: Annotated[int, Ge(1)] = 300
-    max_turnover_per_session: Annotated[Decimal, Gt(0)] = Decimal("2.0")
+    max_orders_per_run: Annotated[int, Ge(1)] = 20
+    max_orders_per_session: Annotated[int, Ge(1)] = 60
+    max_turnover_per_session: Annotated[Decimal, Gt(0)] = Decimal("1.0")
+    """Enough to build up a book of twenty holdings in one session. Where an order costs 1 at
+    least, 60 of them cost 1.2 % of an account of 5,000."""
     limit_days: Annotated[int, Ge(1), Le(30)] = 5
     max_orders_per_days: Annotated[int, Ge(1)] | None = None
     max_turnover_per_days: Annotated[Decimal, Gt(0)] | None = None
@@ -56,6 +58,7 @@ class Limits:
     margin_previews: Annotated[int, Ge(1), Le(100)] = 5
     """About how many orders, the largest, the venue is asked what they would do to the margin."""
     pattern_day_trader_equity: Annotated[Decimal, Ge(0)] = Decimal(0)
+    """Not every account has that rule; what the venue says of day trades left always counts."""
     order_window_after_open_minutes: Annotated[float, Ge(0)] = 15.0
     order_window_before_close_minutes: Annotated[float, Ge(0)] = 5.0
     restart_window: str = ""

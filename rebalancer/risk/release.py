@@ -200,7 +200,7 @@ def _room_may_come(
 
 
 def _lost_legs(funding: Funding, sent: Sequence[SentOrder]) -> dict[InstrumentId, str]:
-    rejected = {each.order.instrument: "" for each in sent if each.rejected}
+    rejected = {each.order.instrument for each in sent if each.rejected}
     return neutral_sleeves_hit(funding.sleeves, rejected)
 
 

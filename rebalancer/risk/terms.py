@@ -31,7 +31,8 @@ class GateInput:
     cash; `borrow_limit` (base currency, a currency) None means that nothing is borrowed.
     `bought` and `sold` are what this session traded already. `*_before` are those of the
     sessions before this one that `limit_days` counts. `overrides` is what the owner wants of
-    single instruments. An approval ends `approval_seconds` after `venue_now`.
+    single instruments. `by_owner`: a command of the owner's, not a run; the number of its
+    reductions has a bound of its own. An approval ends `approval_seconds` after `venue_now`.
     """
 
     portfolio: str
@@ -62,6 +63,7 @@ class GateInput:
     orders_before: int = 0
     turnover_before: Decimal = Decimal(0)
     overrides: Mapping[InstrumentId, Override] = field(default_factory=dict)
+    by_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)

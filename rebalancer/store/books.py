@@ -117,13 +117,14 @@ class StateFolder:
         self._put(self.root / BREAKERS, self._standing)
 
     def halt_reason(self) -> str | None:
-        """Return what a HALT file says, of this portfolio or of all; None without one."""
+        """Return what the HALT files say, of this portfolio and of all; None without one."""
         if self._base is not None:
             return self._base.halt_reason()
-        for path in (self.root / HALT, self.root.parent / HALT):
-            if self._files.exists(path):
-                return self._words(path)
-        return None
+        paths = (self.root / HALT, self.root.parent / HALT)
+        found = [self._words(path) for path in paths if self._files.exists(path)]
+        if len(found) > 1:  # each shows, so that one that comes to another changes the words
+            found = [words or "no reason given" for words in found]
+        return "; ".join(found) if found else None
 
     # ------------------------------------------------------------------------ executions
 

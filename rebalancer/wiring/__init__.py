@@ -16,6 +16,7 @@ from rebalancer.brokers.paper import PaperBroker, PaperHands, PaperVenue
 from rebalancer.calendars import session_table
 from rebalancer.clock import SystemClock
 from rebalancer.config import Config, VenueName
+from rebalancer.config.passwords import SECRETS_FILE, env_name
 from rebalancer.errors import ConfigError, DataError, Problem
 from rebalancer.generators.run import ChildGenerators
 from rebalancer.ledger import trade_records
@@ -47,6 +48,7 @@ __all__ = [
     "ib_broker",
     "ib_gateway_spec",
     "ib_paper_broker",
+    "no_password",
     "paper_broker",
     "paper_clock",
     "post_for",
@@ -108,6 +110,7 @@ def desk_for(
         portfolio=config.name,
         mode=mode,
         account=config.account_id,
+        identity=config.identity,
         universe=config.universe,
         sleeves=config.sleeves,
         planning=config.planning,
@@ -132,6 +135,7 @@ def desk_for(
         cancel_all=config.account.cancel_scope.value == "all",
         session_mails=() if dry else tuple(kind.value for kind in config.mail.session_mails),
         pictures=config.mail.pictures,
+        mail_trouble="" if dry else no_password(config),
         commit_after_close_minutes=config.database.commit_after_close_minutes,
         late=late,
         host=_host(clock),
@@ -217,6 +221,17 @@ def post_for(config: Config, files: Files, *, dry: bool = False) -> Post:
     password = config.passwords.smtp or Secret("")
     sender = YagmailSender(config.smtp, password)
     return MailPost(sender, Outbox(written / "outbox", files), SystemClock().now)
+
+
+def no_password(config: Config) -> str:
+    """Return where a password for the mail server must stand, '' when it is there or not needed."""
+    if config.smtp is None or not config.smtp.user or config.passwords.smtp:
+        return ""
+    return (
+        f"{config.path}: mail.user is set, but there is no password: set "
+        f"REBALANCER_{env_name(config.name)}_SMTP_PASSWORD, REBALANCER_SMTP_PASSWORD, "
+        f"or smtp_password in {config.folder / SECRETS_FILE}"
+    )
 
 
 def _database(config: Config, folder: Path, files: Files, *, dry: bool) -> Database:

@@ -56,7 +56,7 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
         session=session_date(desk, page.now),
         now=page.now,
         flags=page.flags,
-        flows=flows_since_accepted(desk, page, account),
+        flows=flows_since_accepted(desk.books.entries(), page.standing, account),
         continuous=_continuous(desk, page),
         conduct=conduct_of(desk, page, account),
     )

@@ -24,7 +24,7 @@ from rebalancer.working.closing import log_trades, send_alert, snapshot
 from rebalancer.working.flatten import sell_off, taking
 from rebalancer.working.healing import explain
 from rebalancer.working.opening import connect, learn_rules, open_page
-from rebalancer.working.page import RunPage
+from rebalancer.working.page import HaltSeen, RunPage
 from rebalancer.working.protect import is_protective, protect
 from rebalancer.working.recover import recover
 
@@ -40,13 +40,16 @@ class Left:
     holdings: tuple[tuple[InstrumentId, Decimal], ...] | None = None
 
 
-def cancel_by_hand(desk: Desk, slot: datetime, *, stops: bool = False) -> tuple[RunRecord, Left]:
+def cancel_by_hand(
+    desk: Desk, slot: datetime, *, stops: bool = False, seen: HaltSeen | None = None
+) -> tuple[RunRecord, Left]:
     """Cancel this portfolio's rebalance orders, with `stops` its protective ones too.
 
-    What they traded is booked. Exit code 3 while one of them still works.
+    What they traded is booked. Exit code 3 while one of them still works. A HALT file that
+    came after `seen` keeps the protective ones.
     """
     left = Left()
-    with open_page(desk, slot, CANCEL) as page, connect(desk, page) as venue:
+    with open_page(desk, slot, CANCEL, seen) as page, connect(desk, page) as venue:
         hands, desk = desk.hands(venue), learn_rules(desk, venue, page)
         others = _cancel_and_prove(desk, venue, hands, page)
         page.step(Step.SUBMIT)
@@ -59,15 +62,18 @@ def cancel_by_hand(desk: Desk, slot: datetime, *, stops: bool = False) -> tuple[
 
 
 def flatten_by_hand(
-    desk: Desk, slot: datetime, only: Collection[InstrumentId] = ()
+    desk: Desk,
+    slot: datetime,
+    only: Collection[InstrumentId] = (),
+    seen: HaltSeen | None = None,
 ) -> tuple[RunRecord, Left]:
     """Sell what is held of `only` (empty: of the universe) through the gates of a run.
 
     Own rebalance orders are cancelled first; stops of what is flat then are taken down. Exit
-    code 3 while something of it is still held.
+    code 3 while something of it is still held. A HALT file that came after `seen` stops it.
     """
     left, desk = Left(), taking(desk)
-    with open_page(desk, slot, FLATTEN) as page, connect(desk, page) as venue:
+    with open_page(desk, slot, FLATTEN, seen) as page, connect(desk, page) as venue:
         hands, desk = desk.hands(venue), learn_rules(desk, venue, page)
         others = _cancel_and_prove(desk, venue, hands, page)
         page.step(Step.SUBMIT)
@@ -102,13 +108,15 @@ def _cancel_stops(
     wanted: bool,
 ) -> None:
     """Cancel our protective orders if they are `wanted` gone; keep on the page which are left."""
-    if wanted and hands.sends:
+    if wanted and hands.sends and not page.halt_file():
         for order in others:
             if is_own(order, desk.portfolio, Purpose.PROTECT):
                 page.cancelled[order.venue_id] = order
                 for event in hands.cancel(order):
                     page.saw(event)
         for stop in _own_stops(desk, venue):
+            if page.halt_file():
+                break
             try:
                 page.saw_stop(hands.cancel_stop(stop))
             except OutcomeUnknown as error:

@@ -107,7 +107,8 @@ def _flag_survivors(
                 "orders-will-not-die",
                 "",
                 Severity.HALT,
-                f"{len(survivors)} orders would not die and could still trade {at_stake:.0f}",
+                f"{len(survivors)} {'order' if len(survivors) == 1 else 'orders'} would not die "
+                f"and could still trade {at_stake:.0f}",
             )
         )
 

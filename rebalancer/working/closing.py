@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ from rebalancer.reports.owed import owed_mails
 from rebalancer.working.bookkeeping import book_fills, slot_of
 from rebalancer.working.books import unaccepted
 from rebalancer.working.cancel import is_own
+from rebalancer.working.conduct import plan_remembered
 from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
 from rebalancer.working.foreign import tell_foreign
@@ -135,6 +136,7 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
         sleeve_lots=lots,
         failed_runs=failures + 1 if failed and not page.command else failures,
     )
+    page.standing = plan_remembered(desk, page)
     count_trades(desk, page, after or page.first_account)
     count_orders(page)
     if after is not None and all(amount.is_finite() for amount in after.cash.values()):
@@ -183,11 +185,17 @@ def send_alert(desk: Desk, page: RunPage) -> None:
     for record in (*page.untold, page.record):
         decision = alert_mails(record, page.standing)
         mails = tuple(_again(mail) for mail in decision.mails) if page.has_told else decision.mails
-        _raise_all(page, desk.post.send(mails))
-        if decision.alerts != page.standing.alerts:
+        flags = desk.post.send(mails)
+        _raise_all(page, flags)
+        if decision.alerts != page.standing.alerts and not _lost(mails, flags):
             page.remember(alerts=decision.alerts)
     page.untold = ()
     page.told()
+
+
+def _lost(mails: Sequence[Mail], flags: Sequence[ErrorFlag]) -> set[str]:
+    """Return the keys of mails that neither the server nor the disk took."""
+    return {mail.key for mail in mails} & {flag.subject for flag in flags}
 
 
 def _again(mail: Mail) -> Mail:
@@ -195,7 +203,7 @@ def _again(mail: Mail) -> Mail:
 
 
 def send_daily(desk: Desk, page: RunPage) -> None:
-    """Mail the session's start, middle and end when they are owed."""
+    """Mail the session's start, middle and end when they are owed; a lost one is owed again."""
     owed = owed_mails(desk.sessions, page.standing, page.now, desk.session_mails)
     if not owed:
         return
@@ -210,8 +218,11 @@ def send_daily(desk: Desk, page: RunPage) -> None:
         desk.session_mails,
         pictures=desk.pictures,
     )
-    _raise_all(page, desk.post.send(mails))
-    marks = {mail.key.rpartition(":")[0]: mail.key.rpartition(":")[2] for mail in mails}
+    flags = desk.post.send(mails)
+    _raise_all(page, flags)
+    lost = _lost(mails, flags)
+    taken = [mail.key.rpartition(":") for mail in mails if mail.key not in lost]
+    marks = {kind: date for kind, _, date in taken}
     page.remember(due=dict(page.standing.due) | marks)
 
 

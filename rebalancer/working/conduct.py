@@ -8,9 +8,11 @@ from decimal import Decimal
 from rebalancer.ledger import results, shortfalls
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.conduct import Conduct
+from rebalancer.model.orders import OrderStatus
 from rebalancer.model.plan import Plan
+from rebalancer.model.records import Mode, Standing
 from rebalancer.ports import Desk
-from rebalancer.risk import evaluate_plan
+from rebalancer.risk import evaluate_plan, remember_plan
 from rebalancer.working.page import RunPage
 
 
@@ -38,19 +40,40 @@ def judge_plan(desk: Desk, page: RunPage, plan: Plan, account: AccountSnapshot) 
     Before the gates, so that a HALT of it stops this very run.
     """
     wanted = sum((Decimal(str(order.notional)) for order in plan.orders), Decimal(0))
+    session = desk.sessions.current(plan.at)
     verdict = evaluate_plan(
         page.standing,
         account,
         desk.limits,
         wanted,
         Conduct(universe=desk.universe.ids),
-        slot=page.slot,
         now=page.now,
         flags=page.flags,
-        open_now=desk.sessions.current(plan.at) is not None,
+        session=None if session is None else session.date,
     )
     for flag in verdict.flags:
         page.raised(flag)
     if verdict.standing != page.standing:
         page.standing = verdict.standing
         page.remember()
+
+
+def plan_remembered(desk: Desk, page: RunPage) -> Standing:
+    """Return what is remembered, with what the venue took of this run's plan.
+
+    What was not sent, or refused there, makes no plan a usual one. A dry run sends nothing:
+    there what passed the gates counts. A command is no plan of the signals.
+    """
+    if page.command or page.first_account is None:
+        return page.standing
+    dry = desk.mode is Mode.DRY_RUN
+    taken = [order for order in page.approved if dry or _taken(page, order.reference)]
+    sent = sum((Decimal(str(order.intent.notional)) for order in taken), Decimal(0))
+    return remember_plan(page.standing, page.first_account, page.slot, sent)
+
+
+def _taken(page: RunPage, reference: str) -> bool:
+    """Return whether the venue has, had or may have an order of this run."""
+    refused = {OrderStatus.NOT_SENT, OrderStatus.REJECTED}
+    told = page.orders.get(reference)
+    return reference in page.intents and (told is None or told.status not in refused)

@@ -58,12 +58,15 @@ def count_trades(desk: Desk, page: RunPage, account: AccountSnapshot | None) -> 
 
 
 def count_orders(page: RunPage) -> None:
-    """Add this attempt's orders to the session's, once, however often it is closed."""
-    refused = sum(
-        name in page.orders and page.orders[name].status is OrderStatus.REJECTED
-        for name in page.intents
-    )
-    tally = RunTally(mark(page.slot, page.attempt), len(page.intents), refused)
+    """Add this attempt's orders to the session's, once, however often it is closed.
+
+    An order of a wave that was stopped before it, and one of a dry run, never left: it is
+    neither an order of the session nor one that the venue could have refused.
+    """
+    told = [page.orders[name].status for name in page.intents if name in page.orders]
+    left = len(page.intents) - told.count(OrderStatus.NOT_SENT)
+    refused = told.count(OrderStatus.REJECTED)
+    tally = RunTally(mark(page.slot, page.attempt), left, refused)
     _count(page, tally, page.standing.session)
 
 
@@ -105,15 +108,21 @@ def _count(page: RunPage, tally: RunTally, session: date | None) -> None:
 
 
 def _attempts(journal: Sequence[Mapping[str, Any]]) -> list[tuple[int, int, int]]:
-    """Return each attempt, how many intents it had and how many of them the venue refused."""
+    """Return each attempt, how many orders may have left and how many the venue refused."""
     found = []
     for attempt in sorted({int(line["attempt"]) for line in journal if "attempt" in line}):
         lines = [line for line in journal if line.get("attempt") == attempt]
-        wanted = intents_in(lines)
-        refused = {
-            line["order"]["reference"]
-            for line in lines
-            if line.get("kind") == "order" and line["order"]["status"] == OrderStatus.REJECTED.value
-        }
-        found.append((attempt, len(wanted), len(refused & wanted.keys())))
+        wanted = intents_in(lines).keys()
+        unsent = wanted & _told(lines, OrderStatus.NOT_SENT)
+        refused = wanted & _told(lines, OrderStatus.REJECTED)
+        found.append((attempt, len(wanted) - len(unsent), len(refused)))
     return found
+
+
+def _told(lines: Sequence[Mapping[str, Any]], status: OrderStatus) -> set[str]:
+    """Return the references that a journal says to have had a status."""
+    return {
+        line["order"]["reference"]
+        for line in lines
+        if line.get("kind") == "order" and line["order"]["status"] == status.value
+    }

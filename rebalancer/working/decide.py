@@ -12,7 +12,7 @@ from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.codec import from_plain
 from rebalancer.model.flags import Severity
 from rebalancer.model.market import MarketSnapshot
-from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
+from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, RefusedOrder, WorkingOrder
 from rebalancer.model.plan import Plan
 from rebalancer.model.records import EntryKind, Standing
 from rebalancer.planning import plan_rebalance, scaled_signals
@@ -61,6 +61,7 @@ def make_plan(
         now=market.at,
         turnover_used=standing.turnover_in_session,
         rates_since=None if closed is None else closed.open,
+        allow_delayed=desk.limits.allow_delayed_quotes,
     )
 
 
@@ -139,12 +140,43 @@ def check_margin(
 
     Asked about are the largest orders that open something; the others are bounded by them.
     """
-    now = venue.now()
-    asked = critical(gated.approved, desk.limits)
-    previews = {order.reference: hands.preview(order.place(now)) for order in asked}
+    now, known = venue.now(), page.flags
+    previews = {}
+    for order in critical(gated.approved, desk.limits):
+        if page.stop() is not None:  # a question is a message to the venue too
+            return _nothing_more(gated, page)
+        previews[order.reference] = hands.preview(order.place(now))
+    if page.flags != known:
+        gated = _gated_again(gated, page)
     verdicts = judge_margin(gated.approved, previews, account, desk.limits, desk.sleeves)
     page.decided(replace(verdicts, refused=(*gated.refused, *verdicts.refused)))
     return verdicts
+
+
+def _nothing_more(gated: Verdicts, page: RunPage) -> Verdicts:
+    """Return a no to every order: a HALT file, or the deadline, came between gates and answers."""
+    stopped = page.stop()
+    reason = "the run may send nothing more" if stopped is None else stopped.message
+    late = tuple(RefusedOrder(order.intent, "halt", reason) for order in gated.approved)
+    verdicts = Verdicts((), (*gated.refused, *late))
+    page.decided(verdicts)
+    return verdicts
+
+
+def _gated_again(gated: Verdicts, page: RunPage) -> Verdicts:
+    """Return what of it passes the gates with the flags that the answers raised."""
+    if page.gate_input is None:
+        return gated
+    again = apply_gates(replace(page.gate_input, flags=page.flags))
+    passed = {order.reference for order in again.approved}
+    why = {(no.intent.instrument, no.intent.part): no for no in again.refused}
+    dropped = [order for order in gated.approved if order.reference not in passed]
+    late = (
+        why.get((o.instrument, o.intent.part), RefusedOrder(o.intent, "hold", "it was flagged"))
+        for o in dropped
+    )
+    kept = tuple(order for order in gated.approved if order.reference in passed)
+    return replace(gated, approved=kept, refused=(*gated.refused, *late))
 
 
 def unresolved_orders(desk: Desk, page: RunPage) -> tuple[WorkingOrder, ...]:

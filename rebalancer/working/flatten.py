@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal, localcontext
 
 from rebalancer.errors import RunHalted
 from rebalancer.execution.parameters import Leftover
@@ -52,19 +52,19 @@ def sell_off(
     Orders only reduce. A round sends one order an instrument, as large as the limits allow,
     with quotes and an account of its own; the next follows once the orders of the last have
     ended and are known. An order that was refused, or of unknown fate, ends it for its
-    instrument. A sleeve's remembered lots of what is sold are zero from here on: a run without
-    a signal does not buy them back. Exit code 3 where something is left.
+    instrument. A sleeve's remembered lots become smaller by what was sold, and by no more: a run
+    without a signal wants none of it back. Exit code 3 where something is left.
     """
     sale = _Sale(desk, venue, hands, page, frozenset(only), others)
-    account = page.last(AccountSnapshot) or venue.account()
+    account = before = page.last(AccountSnapshot) or venue.account()
     try:
-        sale.forget_lots(account)
         for _ in range(MOST_ROUNDS):
             if not sale.round(account):
                 break
             account = venue.account()
     finally:
         sale.tell()
+        sale.forget_lots(before)
     left = sale.held(account)
     if left and hands.sends:
         page.worsen(RunHalted.exit_code)
@@ -118,14 +118,23 @@ class _Sale:
         self.idle = 0 if len(self.page.fills) > seen else self.idle + 1
         return bool(verdicts.approved) and self.hands.sends and self.idle < MOST_IDLE
 
-    def forget_lots(self, account: AccountSnapshot) -> None:
-        """Let every sleeve want none of what is sold, should it have no signal of its own."""
-        gone, lots = set(self.held(account)), self.page.standing.sleeve_lots
+    def forget_lots(self, before: AccountSnapshot) -> None:
+        """Let every sleeve want less by its part of what was sold, should it have no signal.
+
+        A kill before this is harmless: remembered lots are kept at most, never bought.
+        """
+        lots = self.page.standing.sleeve_lots
+        sold = dict.fromkeys(self.held(before), Decimal(0))
+        for fill in self.page.own_fills():
+            sold[fill.instrument] = sold.get(fill.instrument, Decimal(0)) + fill.quantity
         kept = {
-            sleeve: {name: Decimal(0) if name in gone else size for name, size in each.items()}
+            sleeve: {
+                name: _scaled(size, before.quantity(name), sold.get(name, Decimal(0)))
+                for name, size in each.items()
+            }
             for sleeve, each in lots.items()
         }
-        if self.hands.sends and kept != lots:
+        if kept != lots:
             self.page.remember(sleeve_lots=kept)
 
     def tell(self) -> None:
@@ -149,7 +158,14 @@ class _Sale:
         """Return the whole orders; the first round's are the order file."""
         desk = self.desk
         plan = plan_flatten(
-            desk.universe, names, account, market, desk.planning, desk.fees, now=market.at
+            desk.universe,
+            names,
+            account,
+            market,
+            desk.planning,
+            desk.fees,
+            now=market.at,
+            allow_delayed=desk.limits.allow_delayed_quotes,
         )
         if self.page.last(Plan) is None:
             self.page.keep(plan)
@@ -160,6 +176,8 @@ class _Sale:
         """Return what the gates of a run say of this round's orders; only reductions pass.
 
         Neutral sleeves may be left with one leg here: the owner wants out of what can be left.
+        Nor do limits on the number of orders count: a runaway must not keep the owner in, and
+        `MOST_ROUNDS` bounds these.
         """
         desk, page, universe = self.desk, self.page, self.desk.universe
         sent = len(page.intents)
@@ -181,14 +199,24 @@ class _Sale:
             state=TradingState.REDUCING,
             sleeves=(),
             orders_in_session=given.orders_in_session + sent,
-            limits=replace(
-                desk.limits, max_orders_per_run=max(1, desk.limits.max_orders_per_run - sent)
-            ),
+            by_owner=True,
             first_sequence=1 + max((_number(name) for name in page.intents), default=-1),
         )
         verdicts = apply_gates(page.gate_input)
         page.decided(verdicts)
         return page.keep(verdicts)
+
+
+def _scaled(size: Decimal, held: Decimal, sold: Decimal) -> Decimal:
+    """Return lots of a holding in proportion to what is left of it, never less than that."""
+    left = held + sold
+    if not sold or not held:
+        return size
+    if left * held <= 0:
+        return Decimal(0)
+    with localcontext() as context:
+        context.rounding = ROUND_UP
+        return size * left / held
 
 
 def _number(reference: str) -> int:

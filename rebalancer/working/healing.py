@@ -174,10 +174,13 @@ def _book(
     prices: Mapping[InstrumentId, Decimal],
     page: RunPage,
 ) -> None:
-    """Book gaps as the venue has them, and say so; nothing is sent in them in this run."""
+    """Book gaps as the venue has them, and say so; nothing is sent in them in this run.
+
+    It is said first: who dies in between has told of lines that the next run writes.
+    """
     if not gaps:
         return
-    desk.books.book(adjustments(gaps, account, desk.universe, page.slot, prices))
+    lines = adjustments(gaps, account, desk.universe, page.slot, prices)
     for each in gaps:
         since = page.standing.gaps[each.instrument].first
         page.flag(
@@ -187,6 +190,7 @@ def _book(
             "booked as the venue has it, nothing is sent in it in this run",
             each.instrument,
         )
+    desk.books.book(lines)
     left = {name: gap for name, gap in page.standing.gaps.items()
             if name not in {each.instrument for each in gaps}}  # fmt: skip
     page.remember(gaps=left)

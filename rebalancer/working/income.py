@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from rebalancer.ledger import booked_income, external_flows, income_entries
 from rebalancer.model.account import AccountSnapshot
-from rebalancer.model.records import ExternalFlow
+from rebalancer.model.records import Entry, ExternalFlow, Standing
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.page import RunPage
 
@@ -37,16 +38,16 @@ def book_income(desk: Desk, venue: Venue, account: AccountSnapshot, page: RunPag
         page.remember(due=dict(page.standing.due) | {READ: read})
 
 
-def flows_since_accepted(desk: Desk, page: RunPage, account: AccountSnapshot) -> tuple[
-    ExternalFlow, ...
-]:  # fmt: skip
+def flows_since_accepted(
+    entries: Iterable[Entry], standing: Standing, account: AccountSnapshot
+) -> tuple[ExternalFlow, ...]:
     """Return what came from outside or went there since the last accepted run.
 
     Amounts in a currency without a rate are left out: they cannot be compared with anything,
     and the account's own check says so.
     """
-    since = page.standing.accepted_at
-    flows = external_flows(booked_income(desk.books.entries()))
+    since = standing.accepted_at
+    flows = external_flows(booked_income(entries))
     return tuple(
         flow
         for flow in flows

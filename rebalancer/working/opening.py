@@ -21,7 +21,8 @@ from rebalancer.model.secret import masked
 from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.closing import close_after_failure
-from rebalancer.working.page import RunPage
+from rebalancer.working.identity import require_own_books
+from rebalancer.working.page import HaltSeen, RunPage
 from rebalancer.working.protect import given_up
 
 MOST_DRY_RUNS = 99
@@ -33,10 +34,13 @@ def _dry(desk: Desk) -> bool:
 
 
 @contextmanager
-def open_page(desk: Desk, slot: datetime, command: str = "") -> Iterator[RunPage]:
+def open_page(
+    desk: Desk, slot: datetime, command: str = "", seen: HaltSeen | None = None
+) -> Iterator[RunPage]:
     """Open the page of a slot and close it whatever happens.
 
-    `command` names what is done instead of a run. An `Exception` that leaves the hour becomes
+    `command` names what is done instead of a run, after the owner saw the HALT files as `seen`
+    says. An `Exception` that leaves the hour becomes
     a HALT flag with its step; what steps 8 to 13 are for still happens from what the page
     knows. A kill (`BaseException`) passes through: the next run finishes from the journal.
     Raises `StateError` when nothing can be written.
@@ -46,8 +50,11 @@ def open_page(desk: Desk, slot: datetime, command: str = "") -> Iterator[RunPage
     earlier = [line for line in desk.books.journal(slot) if line.get("kind") == "begin"]
     attempt = len(earlier) + 1
     attempt = min(attempt, MOST_DRY_RUNS) if _dry(desk) else attempt
-    page = RunPage(desk, slot, attempt, command)
+    page = RunPage(desk, slot, attempt, command, seen)
+    require_own_books(page.standing, desk.identity)
     page.begin()
+    if desk.mail_trouble:
+        page.flag("mail-password", desk.mail_trouble, f"step:{int(Step.ALERT)}")
     try:
         yield page
     except Exception as error:
@@ -60,6 +67,8 @@ def connect(desk: Desk, page: RunPage) -> Iterator[Venue]:
     """Connect to the venue; whatever happens, the connection is closed at the end."""
     page.step(Step.CONNECT)
     with desk.broker.connect(page) as venue:
+        if desk.identity and not page.standing.account:
+            page.remember(account=desk.identity)  # now the venue has confirmed the account
         yield venue
 
 

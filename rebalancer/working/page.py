@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -35,6 +35,13 @@ DOUBTS = frozenset({"unresolved-order", "reconciliation-break", "many-breaks", "
 """Latched flags that say that books and venue may not agree on what is held."""
 
 
+@dataclass(frozen=True, slots=True)
+class HaltSeen:
+    """What the HALT files said when the owner decided on a command; None: there was none."""
+
+    words: str | None
+
+
 class RunPage:
     """The page of one attempt at one slot; implements `ports.Page`.
 
@@ -48,15 +55,25 @@ class RunPage:
 
     `command` is what the owner typed instead of a run ("cancel", "flatten"; '' for a run). Such
     a page does what it is for while a HALT file stands and breakers are latched; a HALT file
-    that comes or changes meanwhile stops it like a run.
+    that comes or changes meanwhile stops it like a run: after `seen`, which is what the owner
+    saw before deciding (None: what there is now).
     """
 
-    def __init__(self, desk: Desk, slot: datetime, attempt: int, command: str = "") -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        slot: datetime,
+        attempt: int,
+        command: str = "",
+        seen: HaltSeen | None = None,
+    ) -> None:
         self.desk = desk
         self.slot = slot
         self.attempt = attempt
         self.command = command
-        self.known_halt = desk.books.halt_reason() if command else None
+        if command and seen is None:
+            seen = HaltSeen(desk.books.halt_reason())
+        self.known_halt = seen.words if command and seen is not None else None
         self.forbidden = False
         self.at_step = Step.START
         self.intents: dict[str, ApprovedOrder] = {}

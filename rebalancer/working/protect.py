@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.model.account import AccountSnapshot, Position
@@ -25,6 +26,8 @@ from rebalancer.working.page import RunPage
 from rebalancer.working.record import latch
 
 MISSING, FAILED = "protection-missing", "protection-failed"
+
+_NONE = Decimal(0)
 
 BARE = "no stop of ours is seen at the venue"
 
@@ -82,15 +85,19 @@ class _Shift:
         self.positions: dict[InstrumentId, Position] = {}
         self.numbers: dict[InstrumentId, int] = {}
         self.unsure: set[InstrumentId] = set()
+        self.doubted: frozenset[InstrumentId] = frozenset()
         self.failures: dict[InstrumentId, str] = {}
 
     def look(self) -> None:
         """Read what is held now and which stops wait; both complete, or the run ends here.
 
-        Without an order of ours since, what step 4 saw is what is held.
+        Without an order of ours since, what step 4 saw is what is held. Where an order of ours
+        does not explain what has changed since, the venue may be showing what was: nothing is
+        taken away there.
         """
         seen = self.page.last(AccountSnapshot)
         account = self.venue.account() if seen is None or self.page.intents else seen
+        self.doubted = frozenset() if seen is None else _unexplained(seen, account, self.page)
         self.stops = self.venue.stops()
         self.positions = {
             each.instrument: each
@@ -234,7 +241,7 @@ class _Shift:
 
     def _cancel(self, stop: StopOrder) -> None:
         """Ask for a stop's end; whatever comes of it, the next run sees the rest."""
-        if self.page.stop() is not None:
+        if stop.instrument in self.doubted or self.page.stop() is not None:
             return
         try:
             told = self.hands.cancel_stop(stop)
@@ -248,7 +255,7 @@ class _Shift:
             not told.status.terminal))  # fmt: skip
 
     def _cancel_triggered(self, order: WorkingOrder) -> None:
-        if self.page.stop() is None:
+        if order.instrument not in self.doubted and self.page.stop() is None:
             for event in self.hands.cancel(order):
                 self.page.saw(event)
 
@@ -260,6 +267,20 @@ class _Shift:
         self.page.flag(MISSING, message, position.instrument)
         latch(self.page, MISSING, position.instrument, message)
         self.page.remember()
+
+
+def _unexplained(
+    then: AccountSnapshot, now: AccountSnapshot, page: RunPage
+) -> frozenset[InstrumentId]:
+    """Return the instruments in which more or less is held than then and orders since explain."""
+    expected = {each.instrument: each.quantity for each in then.positions}
+    for reference, order in page.orders.items():
+        if reference in page.intents:
+            expected[order.instrument] = expected.get(order.instrument, _NONE) + order.filled
+    held = {each.instrument: each.quantity for each in now.positions}
+    return frozenset(
+        name for name in {*expected, *held} if expected.get(name, _NONE) != held.get(name, _NONE)
+    )
 
 
 def given_up(page: RunPage) -> dict[InstrumentId, str]:

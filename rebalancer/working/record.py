@@ -77,12 +77,16 @@ def _equity(
     if after is None or session is None:
         return None
     earlier = [point for point in desk.books.equity() if point.slot < page.slot]
+    standing, before = page.standing, page.first_account
+    if standing.start_net_liquidation is None and before is not None:
+        # A first run that halts accepts nothing; what it traded is profit or loss all the same.
+        standing = replace(standing, start_net_liquidation=before.net_liquidation)
     return equity_point(
         after,
         slot=page.slot,
         session=session,
         previous=earlier[-1] if earlier else None,
-        standing=page.standing,
+        standing=standing,
         orders=len(page.intents),
         fills=len(page.traded),
         turnover=turnover(page.traded, after, desk.universe),

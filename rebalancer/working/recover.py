@@ -21,6 +21,7 @@ from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import ApprovedOrder, Fill, OrderStatus, WorkingOrder
 from rebalancer.model.records import SCHEMA, EntryKind, Mode, Outcome, RunRecord, Standing
 from rebalancer.ports import Books, Desk, Venue
+from rebalancer.risk.parameters import Limits
 from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in, slot_of
 from rebalancer.working.foreign import tell_foreign
 from rebalancer.working.page import RunPage
@@ -29,6 +30,8 @@ from rebalancer.working.record import session_date
 SILENT = frozenset({OrderStatus.SENT, OrderStatus.UNKNOWN})
 """What a venue may show of an order without having acknowledged it."""
 
+DAY_SECONDS = 86_400
+
 LOOK_BACK = timedelta(days=1)
 """Executions are asked for from this long before the last record: ids make doubles harmless."""
 
@@ -36,16 +39,23 @@ FARTHEST = timedelta(days=30)
 """After a longer absence executions are asked for from so long ago only."""
 
 
+def clock_trouble(venue: Venue, limits: Limits) -> str:
+    """Return by how much our clock and the venue's differ, '' when it is little enough."""
+    skew = abs(venue.skew_seconds())
+    if skew <= limits.max_clock_skew_seconds:
+        return ""
+    much = f"{skew:.1f} s" if skew < DAY_SECONDS else f"{skew / DAY_SECONDS:,.1f} days"
+    return (
+        f"our clock and the venue's differ by {much}; the limit is "
+        f"{limits.max_clock_skew_seconds:g} s"
+    )
+
+
 def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
     """Finish what earlier runs left: executions, unknown fates, records of runs that died."""
     page.now = venue.now()
-    skew = abs(venue.skew_seconds())
-    if skew > desk.limits.max_clock_skew_seconds:
-        page.flag(
-            "clock-skew",
-            f"our clock and the venue's differ by {skew:.1f} s; the limit is "
-            f"{desk.limits.max_clock_skew_seconds:g} s; nothing is sent",
-        )
+    if words := clock_trouble(venue, desk.limits):
+        page.flag("clock-skew", f"{words}; nothing is sent")
     page.untold = _untold(desk, page)
     page.standing = replace(page.standing, began=page.standing.began or _began(desk, page))
     dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)

@@ -27,6 +27,7 @@ from rebalancer.execution import (
 )
 from rebalancer.model.flags import ErrorFlag
 from rebalancer.model.instrument import Kind
+from rebalancer.model.market import Quote
 from rebalancer.model.orders import (
     ApprovedOrder,
     OrderStatus,
@@ -198,7 +199,7 @@ class Shift:
         quotes = self.venue.market([universe[name] for name in names]).quotes
         for reference in references:
             state, now = self.states[reference], self.venue.now()
-            price = peg_price(state, quotes.get(state.instrument))
+            price = self._peg_price(state, quotes.get(state.instrument))
             self.states[reference] = asked(state, Peg(reference), now)
             if price is None or price == state.limit or not self._may_send():
                 continue
@@ -209,6 +210,10 @@ class Shift:
             elif now <= state.approved.deadline:
                 move = state.approved.replace(price, now)
                 self.take(self.hands.replace(move))
+
+    def _peg_price(self, state: OrderState, quote: Quote | None) -> Decimal | None:
+        now, oldest = self.venue.now(), self.desk.limits.quote_max_age_seconds
+        return peg_price(state, quote, now=now, oldest_seconds=oldest)
 
     def _ended_open(self) -> list[tuple[OrderState, Then]]:
         """Return the orders that ended with something open, and what is to follow each."""
@@ -244,7 +249,7 @@ class Shift:
             order, price = state.approved, state.approved.worst_price
             kind, force = OrderType.LIMIT, TimeInForce.IOC
             if then is Then.PEG:
-                price = peg_price(state, quotes.get(state.instrument)) or order.intent.limit
+                price = self._peg_price(state, quotes.get(state.instrument)) or order.intent.limit
                 kind, force = order.intent.order_type, order.intent.time_in_force
             elif then is Then.MARKET:
                 kind = OrderType.MARKET

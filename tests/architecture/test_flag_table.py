@@ -15,6 +15,7 @@ import pytest
 
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import Severity
+from rebalancer.reports.watchdog import FAILED, TO_DO
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "rebalancer"
@@ -142,7 +143,18 @@ def test_the_runbook_shows_the_flag_table() -> None:
 
 def test_every_grave_flag_has_its_paragraph() -> None:
     grave = {code for code, kind in FLAG_TABLE.items() if kind.severity is not Severity.NOTE}
-    assert set(paragraphs()) == grave
+    assert set(paragraphs()) == grave | set(TO_DO)
+
+
+def test_the_watchdogs_table_leads_to_a_paragraph_of_each_trouble() -> None:
+    told = {
+        text
+        for text in literals(PACKAGE / "reports" / "watchdog.py")
+        if re.fullmatch(r"[a-z]+-[a-z]+", text)
+    }
+    assert set(TO_DO) == told | {FAILED}, "a trouble without advice, or advice for none"
+    table = runbook().partition("\n| Trouble |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"\[`([a-z-]+)`\]\(#\1\)", table)) == set(TO_DO)
 
 
 def test_every_paragraph_answers_the_four_questions() -> None:

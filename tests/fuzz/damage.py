@@ -102,7 +102,7 @@ def damaged_lines(rng: random.Random, content: bytes) -> bytes:
         elif lines[place].lstrip().startswith(b"{"):
             try:
                 text = damaged_json(rng, json.loads(lines[place]))
-            except ValueError:
+            except (ValueError, RecursionError):  # damaged before
                 continue
             lines[place] = text.encode("utf-8", "surrogatepass") + b"\n"
         else:

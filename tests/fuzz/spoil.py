@@ -16,6 +16,10 @@ TEXTS = (
 )  # fmt: skip
 """Texts that somebody will once have to read."""
 
+PATHS = ("~nosuchuser/x", "~nosuchuser/x.py", "a\0b", "a\0b.py", "a" * 300, "a" * 300 + ".py", "/")
+PATH_KEYS = ("portfolio.state", "mail.cafile", "sleeve.generator")
+"""Paths that no file system follows, and where they may stand."""
+
 VALUES = (
     *(number for number in NUMBERS if number.strip()),
     *(json.dumps(text) for text in (*NUMBERS, *TEXTS)),
@@ -68,7 +72,7 @@ def spoil_toml(dice: Random, text: str, keys: tuple[str, ...]) -> str:
     if not valued or not heads:
         return text + "\nx = 1\n"
     at, head = dice.choice(valued), dice.choice(heads)
-    what = dice.randrange(12)
+    what = dice.randrange(13)
     if what <= 3:
         key = KEY_LINE.sub(r"\g<key>", lines[at])
         lines[at] = f"{key} = {_value(dice)}"
@@ -86,6 +90,13 @@ def spoil_toml(dice: Random, text: str, keys: tuple[str, ...]) -> str:
         table, _, key = dice.choice(keys).rpartition(".")
         where = next((i for i, line in enumerate(lines) if line.strip("[]") == table), head)
         lines.insert(where + 1, f"{key} = {_value(dice)}")
+    elif what == 11:
+        table, _, key = dice.choice(PATH_KEYS).partition(".")
+        lines = [line for line in lines if not line.startswith(f"{key} =")]
+        places = [i for i, line in enumerate(lines) if line.strip("[]") == table]
+        if not places:
+            lines, places = [*lines, f"[{table}]"], [len(lines)]
+        lines.insert(places[0] + 1, f"{key} = {json.dumps(dice.choice(PATHS))}")
     else:
         end = next((place for place in heads if place > head), len(lines))
         part = lines[head:end]

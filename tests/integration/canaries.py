@@ -21,12 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = "c4n4ry"
 SMTP, DATABASE, KEY, SECRET, PING = (f"{word}{MARK}" for word in ("smtp", "db", "key", "sec", "pg"))
 WORDS = {
-    "smtp_password": f"{SMTP} p@ss/w%rd+=\"'",
-    "database_password": f"{DATABASE} p@ss/w%rd:?#",
+    "smtp_password": f"{SMTP}  p@ss/w%rd+=\"'",
+    "database_password": f"{DATABASE}  p@ss/w%rd:?#",
     "binance_api_key": f"{KEY}0123456789abcdefghijABCDEFGHIJ",
     "binance_api_secret": f"{SECRET}0123456789abcdefghijABCDEFGHIJ",
 }
-"""Each has the mark in it, which survives every way of quoting; they are hard to quote, too."""
+"""Each has the mark in it, which survives every way of quoting; they are hard to quote, and
+their blanks must not be collapsed before they are masked."""
 
 
 def ping_url(port: int) -> str:

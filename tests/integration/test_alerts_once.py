@@ -13,6 +13,7 @@ import pytest
 from rebalancer.hourly import hour
 from rebalancer.model.flags import ErrorFlag
 from rebalancer.model.records import Mail
+from rebalancer.notify.files import late
 from tests.integration.hours import SECOND, THIRD, Watch, command
 from tests.portfolios import FIRST, HOUR, World
 
@@ -31,6 +32,17 @@ class Letterbox:
 
     def about(self, words: str) -> int:
         return sum(words in subject for subject in self.subjects)
+
+
+@dataclass
+class Kept:
+    """A post that keeps the keys of all that it is given."""
+
+    keys: list[str] = field(default_factory=list)
+
+    def send(self, mails: Sequence[Mail]) -> tuple[ErrorFlag, ...]:
+        self.keys += [mail.key for mail in mails]
+        return ()
 
 
 class Killed(BaseException):
@@ -68,6 +80,34 @@ def test_a_halt_file_is_one_mail_however_long_it_stands_and_one_when_it_is_over(
     run(world, FIRST + 4 * HOUR, box)
     run(world, FIRST + 5 * HOUR, box)
     assert (box.about("HALT halt-file"), box.about("recovered: halt-file")) == (1, 1)
+
+
+class Shredder(Letterbox):
+    """A post that neither sends nor keeps what it is given: no server, and a full disk."""
+
+    def send(self, mails: Sequence[Mail]) -> tuple[ErrorFlag, ...]:
+        lost = [mail.key for mail in mails]
+        return late(mails, "the disk is full", lost) if lost else ()
+
+
+def test_an_alert_that_is_lost_is_made_again(world: World) -> None:
+    box = Letterbox()
+    command(world, "halt", "holidays")
+    run(world, FIRST, Shredder())
+    run(world, SECOND, box)
+    run(world, THIRD, box)
+    assert box.about("HALT halt-file") == 1
+
+
+def test_a_daily_mail_that_is_lost_is_still_owed(world: World) -> None:
+    lossy, good = Shredder(), Kept()
+    desk = replace(world.desk(FIRST), session_mails=("start",))
+    hour(replace(desk, post=lossy), FIRST)
+    assert "mail:start" not in world.standing().due
+    desk = replace(world.desk(SECOND), session_mails=("start",))
+    hour(replace(desk, post=good), SECOND)
+    assert good.keys == ["mail:start:2020-03-02"]
+    assert world.standing().due["mail:start"] == "2020-03-02"
 
 
 @pytest.mark.parametrize("ending", [False, True])

@@ -102,7 +102,9 @@ def shell(portfolio: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
 
 
 def test_a_first_day_by_hand(shell: Shell) -> None:
-    assert "Everything is right." in shell("check", "--connect")
+    told = shell("check", "--connect")
+    assert "Everything is right." in told
+    assert "OK    clock" in told
     assert "no run on record" in shell("orders")
     shell("run", "--at", FIRST)
     orders = shell.json("orders")
@@ -124,6 +126,34 @@ def test_check_tells_everything_and_answers_2(shell: Shell) -> None:
     assert "did you mean signals/even.py?" in told
     assert "risk.max_order_wait = 0.3: unknown key" in told
     assert "2 problems" in told
+
+
+def test_check_names_a_wrong_calendar_beside_all_else_that_is_wrong(shell: Shell) -> None:
+    text = TEXT.replace("even.py", "evn.py").replace("max_order_weight", "max_order_wait")
+    text = text.replace('"USD"\n', '"USD"\ncalendar = "XNYSE"\n', 1)
+    shell.path.write_text(text)
+    told = shell("check", code=2)
+    assert "portfolio.calendar: calendar 'XNYSE': there is no such calendar; near: XNYS" in told
+    assert "3 problems" in told
+
+
+def test_a_missing_mail_password_is_told_by_a_run_without_mails_and_by_check(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = (
+        '[mail]\nhost = "127.0.0.1"\nport = 9\nuser = "me"\nsender = "m@e.x"\n'
+        'recipients = ["m@e.x"]\nsession_mails = []\n'
+    )
+    shell.path.write_text(TEXT + mail)
+    told = shell("check", "--mail", code=2)
+    assert "no mail was tried at 127.0.0.1: its password is missing" in told
+    assert told.count("BAD ") == 2, "no server is asked without its password"
+    told = shell("run", "--at", FIRST)
+    assert "HOLD mail-password" in told
+    assert "REBALANCER_TEST_SMTP_PASSWORD" in told
+    assert "Nothing needs your attention" not in told
+    monkeypatch.setenv("REBALANCER_SMTP_PASSWORD", "there-it-is")
+    assert "mail-password" not in shell("run", "--at", "2020-03-02T16:05Z")
 
 
 def test_check_runs_the_generators(shell: Shell) -> None:
@@ -262,11 +292,23 @@ def test_a_resume_asks_first(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     assert not (shell.state / "HALT").exists()
 
 
-def test_the_file_that_stops_all_is_named_before_it_is_removed(shell: Shell) -> None:
+def test_the_file_that_stops_all_goes_by_its_own_word_only(shell: Shell) -> None:
+    shell("run", "--at", FIRST)
     shell("halt", "--all")
-    told = shell("resume", "halt-file", "--yes")
-    assert str(shell.state.parent / "HALT") in told
-    assert not (shell.state.parent / "HALT").exists()
+    of_all, own = shell.state.parent / "HALT", shell.state / "HALT"
+    assert "halt-file:all is another word" in shell("resume", "halt-file", "--yes", code=2)
+    for words in ((), ("--all",), ("halt-file",)):
+        shell("halt")
+        told = shell("resume", *words, "--yes")
+        assert "HALT file of all portfolios stays" in told
+        assert of_all.exists()
+        assert not own.exists()
+    shell("halt")
+    told = shell("resume", "halt-file:all", "--yes")
+    assert str(of_all) in told
+    assert not of_all.exists()
+    assert own.exists()
+    assert "no HALT file of all" in shell("resume", "halt-file:all", "--yes", code=2)
 
 
 def latched(code: str, subject: str = "", evidence: str = "") -> LatchedFlag:

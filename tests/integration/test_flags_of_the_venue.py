@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rebalancer.cli.inspection import check_clock
+from rebalancer.cli.opened import LookPage
 from rebalancer.hourly import hour
 from rebalancer.model.flags import Severity
 from rebalancer.model.panel import Panel
@@ -32,6 +34,36 @@ def test_a_clock_that_is_off_sends_nothing_and_says_by_how_much(tmp_path: Path) 
     assert "12.5 s" in next(f.message for f in record.flags if f.code == "clock-skew")
     assert record.exit_code == 3
     assert world.venue()["orders"] == []
+
+
+class Told:
+    """Findings of `check` that remember what they were told."""
+
+    def __init__(self) -> None:
+        self.right: list[str] = []
+        self.wrong: list[str] = []
+
+    def ok(self, what: str, words: str) -> None:
+        self.right.append(f"{what}: {words}")
+
+    def note(self, what: str, words: str) -> None: ...
+
+    def bad(self, what: str, words: str, exit_code: int = 2) -> None:
+        self.wrong.append(f"{what}: {words}")
+
+
+def test_check_looks_at_the_clock_with_the_limit_of_a_run(tmp_path: Path) -> None:
+    world = make_world(tmp_path, extra=QUIET)
+    for seconds, wrong in ((4.9, ""), (12.5, "12.5 s"), (212_112_903.8, "2,455.0 days")):
+        skewed = Fault(FaultKind.CLOCK_SKEW, count=None, seconds=seconds)
+        told = Told()
+        with world.desk(FIRST, faults=[skewed]).broker.connect(LookPage(FIRST)) as venue:
+            check_clock(venue, world.config().risk, told)
+        assert (told.right == []) is bool(wrong)
+        if wrong:  # 212,112,903.8 s / 86,400 s = 2,455.0 days
+            words = f"clock: our clock and the venue's differ by {wrong}; the limit is 5 s"
+            assert told.wrong[0].startswith(words)
+            assert "timedatectl" in told.wrong[0]
 
 
 def test_a_clock_within_the_limit_is_no_reason_to_stop(tmp_path: Path) -> None:

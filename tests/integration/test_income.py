@@ -12,10 +12,11 @@ from rebalancer.ledger import booked_income
 from rebalancer.model.income import Income, IncomeKind
 from rebalancer.model.records import EntryKind, RunRecord
 from rebalancer.reports.summary import lead_text, run_lead
-from rebalancer.risk import ProtectParameters
+from rebalancer.risk import ProtectParameters, clear, moved_since
+from rebalancer.working.income import flows_since_accepted
 from tests.integration.hours import AAPL, MINUTE, SECOND, THIRD, add_cash
 from tests.integration.stopping import Exchange, stopping_hour
-from tests.portfolios import FIRST, QUIET, World, codes, make_world
+from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world
 
 pytestmark = pytest.mark.usefixtures("quick")
 OFF = ProtectParameters()
@@ -124,6 +125,28 @@ def test_a_deposit_that_nobody_tells_of_is_a_jump(world: World) -> None:
     run(world, FIRST, exchange)
     world.change_venue(add_cash("50000"))
     assert "net-liquidation-jump" in codes(run(world, SECOND, exchange))
+
+
+def test_a_jump_that_was_a_deposit_is_resumed_once_and_for_all(world: World) -> None:
+    """The venue tells of it later: it is in what was accepted, and must not be added again."""
+    exchange = Exchange()
+    run(world, FIRST, exchange)
+    world.change_venue(add_cash("50000"))
+    assert "net-liquidation-jump" in codes(run(world, SECOND, exchange))
+    exchange.income.append(told(IncomeKind.TRANSFER, "50000", FIRST + 20 * MINUTE))
+    record = run(world, THIRD, exchange)
+    assert record.before is not None
+    standing, account = world.standing(), record.before
+    flows = flows_since_accepted(world.books().entries(), standing, account)
+    moved = moved_since(standing, account, flows)
+    assert moved == 50000
+    cleared, words = clear(standing, ["all"], account, account.at, moved=moved)
+    assert cleared.accepted_net_liquidation == account.net_liquidation - 50000
+    assert f"{account.net_liquidation:,.0f} USD is accepted" in words[0]
+    world.books().save_standing(cleared)
+    fourth = run(world, THIRD + HOUR, exchange)
+    assert not {"net-liquidation-jump", "drawdown", "daily-loss"} & codes(fourth)
+    assert fourth.exit_code == 0
 
 
 def test_income_is_no_trade(world: World) -> None:

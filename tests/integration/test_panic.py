@@ -100,7 +100,9 @@ def judge(record: RunRecord, wire: Wire) -> None:
     assert record.orders
     assert all(order.status.terminal for order in record.orders), record.orders
     assert record.reached == Step.SNAPSHOT
-    assert record.after is not None and record.equity is not None
+    assert record.before is not None and record.after is not None and record.equity is not None
+    lost = record.after.net_liquidation - record.before.net_liquidation
+    assert record.equity.profit_since_start == lost, "a first run that halts has traded, too"
     held = {p.instrument: p.quantity for p in record.after.positions if p.quantity}
     assert dict(record.positions_expected) == held
 

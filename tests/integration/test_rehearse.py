@@ -56,6 +56,7 @@ venue = "simulated"
 [[sleeve]]
 name = "hand"
 share = "1"
+history_bars = 10
 universe = ["BTCUSDT.PERP@BINANCE", "DOGEUSDT.PERP@BINANCE"]
 
 [risk]
@@ -109,8 +110,11 @@ def test_one_seed_is_told_step_by_step_and_can_be_replayed(
     from rebalancer.model.codec import to_json
     from rebalancer.simulators.faults.schedule import draw
 
-    assert main(["rehearse", "--venue", "ib", "--seed", "3"]) == 0
-    told = capsys.readouterr().out
+    assert main(["rehearse", "--venue", "ib", "--seed", "3", "--json", "seed.json"]) == 0
+    told = capsys.readouterr().out.removesuffix("Written to seed.json\n")
+    (report,) = json.loads(Path("seed.json").read_text(encoding="utf-8"))["schedules"]
+    assert (report["venue"], report["schedule"]["seed"], report["violations"]) == ("ib", 3, [])
+    assert f"trace {report['trace']}" == told.splitlines()[-1]
     assert told.startswith("seed 3 at ib")
     assert "\n  step 13\n" in told
     schedule = draw("ib", 3, Stages()("ib").instruments)
@@ -119,6 +123,16 @@ def test_one_seed_is_told_step_by_step_and_can_be_replayed(
     again = capsys.readouterr().out
     assert "reqPositions" in again
     assert again.splitlines()[-1] == told.splitlines()[-1]  # the trace
+
+
+def test_empty_cells_fail_where_all_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["rehearse", "--venue", "binance", "--schedules", "1", "--workers", "1"]
+    assert main(words) == 0
+    assert "--all-cells" not in capsys.readouterr().out
+    assert main([*words, "--all-cells"]) == 1
+    told = capsys.readouterr().out
+    assert "applicable cells are empty, and --all-cells asks for all: play more" in told
+    assert "No invariant was broken." in told
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,12 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import AuthResult
 
-from rebalancer.cli import main
+from rebalancer.cli import inspection, main
+from rebalancer.cli.crash import explain
+from rebalancer.cli.unrecorded import failure_mail
+from rebalancer.clock import SystemClock
 from rebalancer.config import load
-from rebalancer.errors import ConfigError
+from rebalancer.errors import ConfigError, ConnectError
 from rebalancer.model.secret import Secret, masked
 from rebalancer.store.atomic import Files
 from rebalancer.store.packing import pack_run
@@ -35,7 +39,7 @@ from tests.integration.canaries import (
     ping_url,
 )
 from tests.integration.test_mail import Mailbox, authority, free_port, mail_server
-from tests.portfolios import World, make_world
+from tests.portfolios import World, make_world, write_portfolio
 
 pytestmark = [
     pytest.mark.smtp,
@@ -552,6 +556,58 @@ def test_words_are_masked_however_a_secret_is_quoted() -> None:
         assert said.startswith("before ") and said.endswith(" after")
         assert "w%rd" not in said and "w%25rd" not in said
     assert masked("nothing of it") == "nothing of it"
+
+
+BLANKS = "blanks  in \t it: 7h3 k3y"
+COLLAPSED = "blanks in it: 7h3 k3y"
+
+
+def test_a_crash_masks_before_it_collapses_blanks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    Secret(BLANKS)
+    assert explain("who", ValueError(f"cannot\nuse  {BLANKS}"), None) == 70
+    said = capsys.readouterr().err
+    assert "ValueError: cannot use ***\n" in said
+    assert COLLAPSED not in said
+
+
+def test_the_mail_of_a_run_without_a_record_masks_before_it_collapses_blanks(
+    tmp_path: Path,
+) -> None:
+    Secret(BLANKS)
+    config = load(write_portfolio(tmp_path), {})
+    mail = failure_mail(config, ValueError(f"cannot\nuse  {BLANKS}"), SystemClock().now())
+    assert "ValueError: cannot use ***." in mail.text
+    assert COLLAPSED not in mail.text + mail.html
+
+
+def test_the_command_check_masks_before_it_collapses_blanks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuses(*_: object) -> None:
+        raise ConnectError(f"the server said:\n  {BLANKS}")
+
+    Secret(BLANKS)
+    monkeypatch.setattr(inspection, "prove_mail", refuses)
+    assert main(["check", str(write_portfolio(tmp_path)), "--mail"]) == 4
+    said = capsys.readouterr().out
+    assert "the server said: ***. " in said
+    assert COLLAPSED not in said
+
+
+def test_blanks_that_a_stranger_collapsed_are_masked_too() -> None:
+    Secret(BLANKS)
+    assert masked(f"he says {COLLAPSED}!") == "he says ***!"
+
+
+def test_a_command_leaves_no_core_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the memory of a process that read passwords they stand plain."""
+    asked: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *words: asked.append(words))
+    assert main(["version"]) == 0
+    assert asked == [(resource.RLIMIT_CORE, (0, 0))]
 
 
 def test_a_word_too_short_to_be_a_secret_stays_readable() -> None:

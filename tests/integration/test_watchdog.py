@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from rebalancer.cli import main, watchdog
+from rebalancer.cli.rough import Rough
 from rebalancer.clock import SystemClock
+from rebalancer.errors import StateError
 from rebalancer.model.heartbeat import Heartbeat
 from rebalancer.store.atomic import Files
 from rebalancer.store.heartbeat import read_heartbeat, write_heartbeat
 from rebalancer.store.lock import portfolio_lock
 from tests.integration.hours import command, run
 from tests.integration.test_mail import PASSWORD, Mailbox, authority, mail_server
-from tests.portfolios import FIRST, World
+from tests.portfolios import FIRST, World, write_portfolio
 
 pytestmark = pytest.mark.usefixtures("quick")
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -44,7 +46,7 @@ def look(world: World, now: datetime, older_than: float | None = None) -> int:
 
 def told(world: World) -> list[str]:
     """Return the codes of the watchdog's mails, in their order."""
-    names = (path.stem for path in sorted(world.reports.glob("*watchdog*.txt")))
+    names = sorted(path.stem for path in world.reports.glob("*watchdog*.txt"))
     return [name.partition("-watchdog-")[2] for name in names]
 
 
@@ -84,8 +86,8 @@ def test_too_long_without_a_run_is_mailed_once_and_its_end_once(watched: World) 
     beats(watched, late + 3 * HOUR)
     for minutes in (5, 65):
         assert look(watched, late + 3 * HOUR + minutes * MINUTE) == 0
-    assert told(watched) == ["runs-missing", "runs-missing"]
-    assert "runs-missing is over" in words(watched, "runs-missing")
+    assert told(watched) == ["runs-missing", "runs-missing-over"]
+    assert "runs-missing is over" in words(watched, "runs-missing-over")
 
 
 def test_only_time_in_which_a_run_was_due_counts(watched: World) -> None:
@@ -98,11 +100,45 @@ def test_only_time_in_which_a_run_was_due_counts(watched: World) -> None:
     assert look(watched, monday + 87 * MINUTE) == 3
 
 
+def test_where_no_run_left_the_sessions_of_now_the_library_knows_them(watched: World) -> None:
+    # As in paper: the runs' years are long ago, the watchdog's time is the wall's.
+    beats(watched, datetime(2026, 11, 19, 14, 28, tzinfo=UTC))
+    saturday = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
+    # Thursday and Friday were open from 14:30 to 21:00 UTC: 13 h are more than 2 h 20 min.
+    assert look(watched, saturday) == 3
+    assert "13 h 0 min of open market ago" in words(watched, "runs-missing")
+    beats(watched, datetime(2026, 11, 20, 20, 30, tzinfo=UTC))
+    monday = datetime(2026, 11, 23, 14, 29, tzinfo=UTC)
+    assert look(watched, monday) == 0, "30 minutes of Friday, although 66 hours on the wall"
+    left = {path.name for path in (watched.state.parent / "calendars").iterdir()}
+    assert not any("2026" in name for name in left), "what a run reads is a run's to write"
+
+
+def test_a_year_that_was_compiled_before_its_holidays_were_known_is_none(watched: World) -> None:
+    path = watched.state.parent / "calendars" / "XNYS-2020.json"
+    plain = json.loads(path.read_text(encoding="ascii"))
+    empty: dict[str, list[int]] = {key: [] for key in ("days", "opens", "closes", "half_days")}
+    path.write_text(json.dumps(plain | empty), encoding="ascii")
+    assert look(watched, MONDAY + 142 * MINUTE) == 3
+
+
 def test_without_a_calendar_the_clock_on_the_wall_counts(watched: World) -> None:
     shutil.rmtree(watched.state.parent / "calendars")
+    text = watched.path.read_text(encoding="utf-8")
+    watched.path.write_text(text.replace('"XNYS"', '"XNONE"'), encoding="utf-8")
     assert look(watched, MONDAY + 26 * HOUR) == 0
     assert look(watched, MONDAY + 26 * HOUR + 2 * MINUTE) == 3
     assert not (watched.state.parent / "calendars").exists()
+
+
+def test_the_end_of_a_trouble_leaves_the_alarm_of_the_same_minute(watched: World) -> None:
+    late = MONDAY + 142 * MINUTE
+    assert look(watched, late) == 3
+    beats(watched, late)
+    assert look(watched, late + timedelta(seconds=20)) == 0
+    assert told(watched) == ["runs-missing", "runs-missing-over"]
+    assert "2 h 20 min are allowed" in words(watched, "runs-missing")
+    assert "runs-missing is over" in words(watched, "runs-missing-over")
 
 
 def test_the_owner_says_how_old_is_too_old(watched: World) -> None:
@@ -152,7 +188,7 @@ def test_a_run_that_hangs_is_named(watched: World) -> None:
     assert f"process {os.getpid()}" in words(watched, "run-hangs")
     with portfolio_lock(watched.state, now.timestamp() + 600, now.timestamp()):
         assert look(watched, now + 2 * MINUTE) == 0
-    assert told(watched) == ["run-hangs", "run-hangs"]
+    assert told(watched) == ["run-hangs", "run-hangs-over"]
 
 
 def test_a_clock_that_was_ahead_is_a_trouble_of_its_own(watched: World) -> None:
@@ -183,8 +219,12 @@ def test_a_state_folder_that_is_gone_is_told_on_the_screen_and_by_the_exit_code(
     watched: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(watched.state)
-    assert look(watched, MONDAY) == 3
-    assert "there is no such folder" in capsys.readouterr().out
+    for minutes in (1, 2):  # it makes none either: the second look would be content with it
+        assert look(watched, MONDAY + minutes * MINUTE) == 4
+        said = capsys.readouterr()
+        assert "there is no such folder" in said.out
+        assert "no mail about state-unreadable: " in said.err
+    assert not watched.state.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_all_the_same(watched: World) -> None:
@@ -196,7 +236,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_all_the_same(watched: Worl
     (watched.state / "watchdog.json").rmdir()
     assert look(watched, MONDAY + 4 * MINUTE) == 0
     assert look(watched, MONDAY + 5 * MINUTE) == 0
-    assert told(watched) == ["state-unwritable", "state-unwritable"]
+    assert told(watched) == ["state-unwritable", "state-unwritable-over"]
 
 
 def test_a_disk_that_is_nearly_full_is_told(
@@ -218,7 +258,8 @@ def test_a_broken_configuration_is_told_and_the_rest_still_watched(watched: Worl
     watched.path.write_text(text, encoding="utf-8")
     beats(watched, MONDAY + 3 * HOUR)
     assert look(watched, MONDAY + 3 * HOUR + MINUTE) == 0
-    assert sorted(told(watched)) == ["config-broken"] * 2 + ["runs-missing"] * 2
+    ended = ["config-broken-over", "runs-missing-over"]
+    assert told(watched) == ["config-broken", "runs-missing", *ended]
 
 
 def test_a_file_that_is_not_there_is_a_trouble(
@@ -332,6 +373,89 @@ def test_of_several_portfolios_the_gravest_code_is_the_answer(
 ) -> None:
     config = str(watched.path)
     assert main(["watchdog", "-c", config, "-c", str(tmp_path / "none.toml")]) == 4
+
+
+def test_one_portfolio_that_breaks_the_watchdog_does_not_take_the_others(
+    watched: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    other, look_at = write_portfolio(beside), watchdog._look
+
+    def broken(rough: Rough, *rest: object) -> object:
+        if rough.path == watched.path:
+            raise ZeroDivisionError("by zero")
+        return look_at(rough, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(watchdog, "_look", broken)
+    line = ["watchdog", "-c", str(watched.path), "-c", str(other)]
+    for _ in range(2):
+        assert main(line) == 70
+        said = capsys.readouterr()
+        assert f"{watched.path}: unexpected ZeroDivisionError: by zero" in said.err
+        assert "demo: state-unreadable: " in said.out, "the second was not looked at"
+    assert told(watched) == ["watchdog-failed"]
+    assert "ZeroDivisionError: by zero" in words(watched, "watchdog-failed")
+    monkeypatch.setattr(watchdog, "_look", look_at)
+    look(watched, SystemClock().now() + HOUR)
+    assert "watchdog-failed is over" in words(watched, "watchdog-failed-over")
+
+
+def test_an_error_of_ours_in_one_portfolio_is_its_code_and_the_others_are_looked_at(
+    watched: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> object:
+        raise StateError("the disk is gone")
+
+    monkeypatch.setattr(watchdog, "_look", broken)
+    assert main(["watchdog", "-c", str(watched.path), "-c", str(watched.path)]) == 9
+    assert capsys.readouterr().err.count("the disk is gone") == 2
+
+
+# ------------------------------------------------------------------ a mail server with a mistake
+
+SERVER = 'host = "localhost"\nsender = "bot@example.com"\nrecipients = ["ops@example.com"]\n'
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "[mail]\n" + SERVER.replace('["ops@example.com"]', '"ops@example.com"'),
+        "[mail]\n" + SERVER.replace('"localhost"', "7"),
+        "[mail]\n" + SERVER.replace('"localhost"', '"localhost'),  # no TOML any more
+        "[mail]\n" + SERVER.replace("host", "hots"),
+        '[mail]\nhots = "localhost"\n',
+        '[mail]\nsender = "bot@example.com"\n',
+        "[mail\n" + SERVER.replace('["ops@example.com"]', '"ops@example.com"'),
+        "[[mail]]\n" + SERVER,
+    ],
+)
+def test_a_mail_server_with_a_mistake_is_no_mail_sent_and_none_remembered(
+    watched: World, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, late = watched.path.read_text(encoding="utf-8"), MONDAY + 3 * HOUR
+    assert text.count("[mail]\nsession_mails = []\n") == 1
+    broken = text.replace("[mail]\nsession_mails = []\n", table)
+    watched.path.write_text(broken, encoding="utf-8")
+    assert look(watched, late) == 4
+    said = capsys.readouterr()
+    assert "runs-missing" in said.out and "config-broken" in said.out
+    assert "no mail about runs-missing: the mail server of [mail] cannot be used" in said.err
+    assert told(watched) == [], "a file that nobody looks for was taken for a mail"
+    watched.path.write_text(text, encoding="utf-8")
+    assert look(watched, late + MINUTE) == 3
+    assert told(watched) == ["runs-missing"]
+
+
+@pytest.mark.parametrize("table", ["", "[mail]\n", "[mail]\npictures = false\n"])
+def test_who_names_no_mail_server_wants_files(watched: World, table: str) -> None:
+    text = watched.path.read_text(encoding="utf-8")
+    watched.path.write_text(text.replace("[mail]\nsession_mails = []\n", table), encoding="utf-8")
+    assert look(watched, MONDAY + 3 * HOUR) == 3
+    assert told(watched) == ["runs-missing"]
 
 
 # ------------------------------------------------------------------ a real mail server

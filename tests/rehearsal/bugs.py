@@ -18,6 +18,7 @@ BTC, ETH = "BTCUSDT.PERP@BINANCE", "ETHUSDT.PERP@BINANCE"
 SHARES = {JNJ: "0.2", KO: "0.2", MSFT: "0.2"}
 OTHERS = {JNJ: "0.3", KO: "0.1", MSFT: "0.3"}
 COINS = {BTC: "0.3", ETH: "-0.3"}
+OLD_QUOTES = Trouble("quote-stale", count=None, seconds=3600.0)
 REST = Trouble("no-fill", count=None, step=7)
 """Orders that are sent stay open."""
 
@@ -56,6 +57,12 @@ HALTED = coins(
     Hour(60, COINS, happenings=(Happening("liquidation", BTC, "0.5"),)),
     Hour(60, {BTC: "0.1", ETH: "-0.1"}),
 )
+BLIND = shares(
+    an_hour(),
+    an_hour(Trouble("request-lost", at="reqPositions", count=None, step=4)),
+    post=True,
+)
+A_NIGHT = shares(an_hour(), Hour(1440, OTHERS), post=True)
 
 BUGS: tuple[Bug, ...] = (
     Bug(
@@ -98,6 +105,12 @@ BUGS: tuple[Bug, ...] = (
         "ask about margin in a dry run",
         planted.ask_about_margin_in_a_dry_run,
         shares(an_hour(dry=True)),
+        frozenset({"nothing-in-dry-run"}),
+    ),
+    Bug(
+        "remember a dry run",
+        planted.remember_a_dry_run,
+        shares(an_hour(), an_hour(wanted=OTHERS, dry=True)),
         frozenset({"nothing-in-dry-run"}),
     ),
     Bug(
@@ -149,6 +162,18 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug("ignore halts at the gate", planted.ignore_halts_at_the_gate, HALTED, frozenset({OBEYED})),
     Bug(
+        "believe old quotes of shares",
+        planted.believe_old_quotes,
+        shares(an_hour(OLD_QUOTES)),
+        frozenset({UNANNOUNCED}),
+    ),
+    Bug(
+        "believe old quotes of coins",
+        planted.believe_old_quotes,
+        coins(Hour(60, COINS, (OLD_QUOTES,))),
+        frozenset({UNANNOUNCED}),
+    ),
+    Bug(
         "look for a HALT file once",
         planted.look_for_a_halt_file_once,
         shares(an_hour(Trouble("halt-file", at="hands.submit"))),
@@ -170,10 +195,41 @@ BUGS: tuple[Bug, ...] = (
         HALTED,
         frozenset({"truthful-report"}),
     ),
+    Bug("tell nobody", planted.tell_nobody, BLIND, frozenset({"truthful-report"})),
+    Bug("write no daily mail", planted.write_no_daily_mail, BLIND, frozenset({"truthful-report"})),
+    Bug("commit nothing", planted.commit_nothing, A_NIGHT, frozenset({"truthful-report"})),
+    Bug("commit no trades", planted.commit_no_trades, A_NIGHT, frozenset({"truthful-report"})),
+    Bug(
+        "commit every trade twice",
+        planted.commit_every_trade_twice,
+        A_NIGHT,
+        frozenset({"truthful-report"}),
+    ),
     Bug(
         "mail another number",
         planted.mail_another_number,
         shares(an_hour(), post=True),
+        frozenset({"truthful-report"}),
+    ),
+    Bug(
+        "adjust the books silently",
+        planted.adjust_the_books_silently,
+        shares(
+            an_hour(),
+            Hour(60, {}, happenings=(Happening("trade-by-hand", JNJ, "0.005"),)),
+            calm=6,
+        ),
+        frozenset({"truthful-report"}),
+    ),
+    Bug(
+        "tell of an adjustment afterwards",
+        planted.tell_of_an_adjustment_afterwards,
+        shares(
+            an_hour(),
+            Hour(1440, {}, happenings=(Happening("trade-by-hand", JNJ, "0.005"),)),
+            Hour(60, {}, (Trouble("kill-file-after", at="append fills.jsonl:adjustment"),)),
+            calm=4,
+        ),
         frozenset({"truthful-report"}),
     ),
     Bug(

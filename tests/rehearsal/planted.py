@@ -13,17 +13,20 @@ from typing import Any
 
 import pytest
 
+from rebalancer import hourly
 from rebalancer.brokers.dry import DryHands
 from rebalancer.brokers.ib.hands import IbHands
 from rebalancer.brokers.ib.venue import IbVenue
 from rebalancer.errors import BlindError, OutcomeUnknown
-from rebalancer.ledger import compare_books, entries, income
+from rebalancer.ledger import adjustments, compare_books, entries, income
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.orders import ApprovedOrder, OrderStatus, order_reference
 from rebalancer.model.records import EntryKind
 from rebalancer.reports.daily import daily_mails
 from rebalancer.risk import gates, run_gates
 from rebalancer.store.books import StateFolder
+from rebalancer.store.sql import database
+from rebalancer.store.sql.rows import day_rows
 from rebalancer.working import books, cancel, closing, healing, protect, recover, work
 from rebalancer.working.page import RunPage
 
@@ -120,6 +123,19 @@ def _live(hands: Any) -> IbHands:
     return IbHands(venue)
 
 
+def remember_a_dry_run(patch: pytest.MonkeyPatch) -> None:
+    """What a dry run would have remembered is what the next live run remembers."""
+    save = StateFolder.save_standing
+
+    def both(folder: StateFolder, standing: Any) -> None:
+        save(folder, standing)
+        if folder.root.name == "dry":
+            written = (folder.root / "breakers.json").read_bytes()
+            (folder.root.parent / "breakers.json").write_bytes(written)
+
+    patch.setattr(StateFolder, "save_standing", both)
+
+
 # ------------------------------------------------------------------ what is believed
 
 
@@ -202,6 +218,16 @@ def ignore_halts_at_the_gate(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(run_gates, "no_halt", lambda *_: None)
 
 
+def believe_old_quotes(patch: pytest.MonkeyPatch) -> None:
+    """No gate asks how old a quote is."""
+    blind = ("quote", "freshness")
+    opened = [
+        replace(gate, check=lambda *_: None) if gate.name in blind else gate for gate in gates.GATES
+    ]
+    assert sum(one is not two for one, two in zip(opened, gates.GATES, strict=True)) == len(blind)
+    patch.setattr(gates, "GATES", tuple(opened))
+
+
 def look_for_a_halt_file_once(patch: pytest.MonkeyPatch) -> None:
     """A HALT file that comes in the middle of a run is not seen."""
     stop = RunPage.stop
@@ -247,6 +273,68 @@ def believe_that_a_filled_order_works_again(patch: pytest.MonkeyPatch) -> None:
                 shift.page.saw(replace(order, status=OrderStatus.WORKING))
 
     patch.setattr(work.Shift, "look_up_silent", late)
+
+
+def adjust_the_books_silently(patch: pytest.MonkeyPatch) -> None:
+    """What nobody looks for is booked as the venue has it, and no flag says so."""
+    raised = RunPage.raised
+    patch.setattr(recover, "book_what_happened", lambda *_: None)
+    patch.setattr(healing, "_asked", lambda *_: True)
+    patch.setattr(
+        RunPage,
+        "raised",
+        lambda page, flag: None if flag.code == "books-adjusted" else raised(page, flag),
+    )
+
+
+def tell_of_an_adjustment_afterwards(patch: pytest.MonkeyPatch) -> None:
+    """The lines are written first, and only then it is said that they are."""
+    book = healing._book
+
+    def first(desk: Any, account: Any, gaps: Any, prices: Any, page: RunPage) -> None:
+        if gaps:
+            lines = adjustments(gaps, account, desk.universe, page.slot, prices)
+            desk.books.book(lines)
+        book(desk, account, gaps, prices, page)
+
+    patch.setattr(healing, "_book", first)
+
+
+def tell_nobody(patch: pytest.MonkeyPatch) -> None:
+    """Troubles are in the record; no mail tells of them."""
+    for module in (closing, hourly):
+        patch.setattr(module, "send_alert", lambda *_: None)
+
+
+def write_no_daily_mail(patch: pytest.MonkeyPatch) -> None:
+    """The session's start, middle and end pass without a mail."""
+    for module in (closing, hourly):
+        patch.setattr(module, "send_daily", lambda *_: None)
+
+
+def commit_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A session that is over is not written to the database."""
+    for module in (closing, hourly):
+        patch.setattr(module, "commit", lambda *_: None)
+
+
+def commit_every_trade_twice(patch: pytest.MonkeyPatch) -> None:
+    """Each trade is inserted once more, as a correction of itself."""
+
+    def twice(day: Any, portfolio: str) -> Any:
+        again = (replace(each, exec_id=f"{each.exec_id[:-1]}9") for each in day.trades)
+        return day_rows(replace(day, trades=(*day.trades, *again)), portfolio)
+
+    patch.setattr(database, "day_rows", twice)
+
+
+def commit_no_trades(patch: pytest.MonkeyPatch) -> None:
+    """A session's days are committed, what was traded in them is not."""
+    patch.setattr(
+        database,
+        "day_rows",
+        lambda day, portfolio: day_rows(replace(day, trades=()), portfolio),
+    )
 
 
 def mail_another_number(patch: pytest.MonkeyPatch) -> None:

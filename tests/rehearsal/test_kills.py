@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import signal
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rebalancer.cli import guard
 from rebalancer.cli.rehearse_kills import house_of, run_kills
 from rebalancer.rehearsal.kills import KillSummary, strike_every
+from rebalancer.rehearsal.kills.scene import Stage
+from rebalancer.rehearsal.kills.script import Blow, Script, meeting_at
+from rebalancer.simulators.killing import Side
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,6 +63,39 @@ def test_a_run_that_is_told_to_end_closes_its_books_wherever_it_is(venue: str, s
     # 8 is what the signal says; 5 that an order was on its way; 0 that the record stood already.
     assert "told to end: exit 8" in told
     assert told <= {f"told to end: exit {code}" for code in (0, 5, 8)}
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any) -> Stage:
+    """Return a warm stage in this process: what is patched here is patched in its runs."""
+    monkeypatch.setenv("REBALANCER_LOCKS", str(tmp_path / "locks"))
+    made = Stage(house_of(request.param), tmp_path / "stage")
+    made.warm()
+    return made
+
+
+def met_at(nth: int) -> Script:
+    """Return a script without a kill whose first calm run meets a second one."""
+    never = Blow(nth=100_000, side=Side.AFTER)
+    return Script(
+        seed=1, first=never, second=None, again=False, minutes=(30, 30, 30), meeting=meeting_at(nth)
+    )
+
+
+@pytest.mark.parametrize("stage", ["ib", "binance"], indirect=True)
+def test_a_second_run_beside_one_at_work_ends_with_6_and_does_nothing(stage: Stage) -> None:
+    results = [stage.play(FIRST_RUN, met_at(nth)) for nth in (1, 9, 15)]
+    assert [str(bad) for each in results for bad in each.violations] == []
+    assert [each.met for each in results] == [(6,), (6,), (6,)]
+
+
+@pytest.mark.parametrize("stage", ["ib"], indirect=True)
+def test_a_run_that_takes_no_lock_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "portfolio_lock", lambda *_: nullcontext())
+    monkeypatch.setattr(guard, "account_lock", lambda *_: nullcontext())
+    result = stage.play(FIRST_RUN, met_at(9))
+    assert result.met != (6,)
+    assert "single-flight" in {each.invariant for each in result.violations}
 
 
 @pytest.mark.parametrize("venue", ["ib", "binance"])

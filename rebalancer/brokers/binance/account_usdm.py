@@ -23,13 +23,16 @@ ROUNDS = 3
 """How often the account is read when its two sources disagree."""
 
 PAUSE_SECONDS = 0.5
+MARGINS = Decimal("0.05")
+"""Positions must need the account's maintenance margin within this part of it."""
+
 DOLLARS = "USD"
 """The base currency of an account in multi-assets mode."""
 
 Flag = Callable[[str, str, str], None]
 
 _ACCOUNT, _RISK, _BALANCE = "/fapi/v3/account", "/fapi/v3/positionRisk", "/fapi/v3/balance"
-_ZERO = Decimal(0)
+_ZERO, _SMALL = Decimal(0), Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Told:
     by_risk: Mapping[str, Held]
     wallets: Mapping[str, Decimal]
     balances: Mapping[str, Decimal]
+    needed: Decimal | None = None
+    """Maintenance margin of the positions that the account lists; None when not told of all."""
 
     def positions_apart(self) -> tuple[str, ...]:
         """Return the symbols in which the sources disagree."""
@@ -81,6 +86,21 @@ class Told:
             name
             for name in sorted({*self.wallets, *self.balances})
             if self.wallets.get(name, _ZERO) != self.balances.get(name, _ZERO)
+        )
+
+    def contradiction(self) -> str:
+        """Return how the lists contradict the account's maintenance margin, '' when they do not.
+
+        Both lists may come empty, or old, from a server that lags; the total does not.
+        """
+        total, listed = self.totals["totalMaintMargin"], self.needed
+        if total > 0 and not any(True for _ in self.held()):
+            return f"no positions came, and yet the account's maintenance margin is {total:f}"
+        if listed is None or abs(listed - total) <= max(MARGINS * max(listed, total), _SMALL):
+            return ""
+        return (
+            f"the positions need {listed:f} of maintenance margin, the account says {total:f}: "
+            "some are missing or wrong"
         )
 
     def held(self) -> Iterator[Held]:
@@ -126,17 +146,24 @@ def snapshot(
         maintenance_margin=maintenance,
         leverage=None if gross is None or value <= 0 else abs(gross) / value + 0,
         cushion=None if value <= 0 else (value - maintenance) / value,
+        margined=True,
     )
 
 
 def read_agreeing(line: BinanceLine, flag: Flag) -> Told:
-    """Return both sources; where they go on to disagree the newer counts, and it is flagged."""
+    """Return both sources; where they go on to disagree the newer counts, and it is flagged.
+
+    Raises `BlindError` when positions and maintenance margin go on to contradict each other.
+    """
     told = _read(line)
     for _ in range(ROUNDS - 1):
-        if not told.positions_apart() and not told.balances_apart():
+        apart = told.positions_apart() or told.balances_apart()
+        if not apart and not told.contradiction():
             return told
         line.passage.pause(PAUSE_SECONDS)
         told = _read(line)
+    if why := told.contradiction():
+        raise BlindError(why)
     for name in told.positions_apart():
         first, second = told.by_account.get(name), told.by_risk.get(name)
         if first is not None and second is not None and second.updated > first.updated:
@@ -173,7 +200,22 @@ def _read(line: BinanceLine) -> Told:
         by_risk=_by_symbol(_at_risk(row) for row in risk),
         wallets=_amounts(rows(account.get("assets"), "account assets"), "walletBalance"),
         balances=_amounts(balances, "balance"),
+        needed=_needed(rows(account.get("positions"), "account positions")),
     )
+
+
+def _needed(positions: list[dict[str, Any]]) -> Decimal | None:
+    """Return what positions need together; None where one does not say, or in what asset.
+
+    The total is of positions in USDT alone, or of all of them in US dollars.
+    """
+    needed = _ZERO
+    for row in positions:
+        told = row.get("maintMargin")
+        if told is None or not str(row.get("symbol")).endswith("USDT"):
+            return None
+        needed += number(told, "maintMargin")
+    return needed
 
 
 def _held(row: Mapping[str, Any], notional: str, profit: str) -> Held:

@@ -32,8 +32,12 @@ from rebalancer.ports import Venue
 NOTHING_TO_AMEND = -5027
 """The order stands at this price already: what was wanted is so."""
 
-LEAST_LIFE = timedelta(seconds=601)
-"""A good-till-date must be so far ahead, at least."""
+LEAST_LIFE = timedelta(seconds=610)
+"""A good-till-date must be 600 s ahead when the exchange gets it.
+
+The rest is for the way there (an order that takes longer than 5 s is refused for that), for a
+clock that is off, and for the fraction of a second that is cut off.
+"""
 
 
 class BinanceHands:

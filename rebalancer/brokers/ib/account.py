@@ -31,7 +31,8 @@ def read(found: Download, contracts: Contracts, at: datetime) -> AccountSnapshot
     """Return a proved download in the run's own terms."""
     base, rates = found.base, found.rates(at)
     settled = None
-    if found.values.get(("TradingType-S", "")) == _CASH_ONLY:
+    cash_only = found.values.get(("TradingType-S", "")) == _CASH_ONLY
+    if cash_only:
         settled = {base: found.amount("SettledCash", base)}
     positions = sorted(_positions(found, contracts), key=lambda held: held.instrument)
     accrued = found.by_currency("AccruedCash")
@@ -52,6 +53,7 @@ def read(found: Download, contracts: Contracts, at: datetime) -> AccountSnapshot
         day_trades_remaining=_day_trades(found),
         leverage=found.known("Leverage-S"),
         cushion=found.known("Cushion"),
+        margined=not cash_only,
     )
 
 

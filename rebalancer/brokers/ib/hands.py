@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from rebalancer.brokers.ib.adaptive import AdaptiveMemory, may_adapt
-from rebalancer.brokers.ib.efficiency import CANCEL, REVISION, SUBMIT, Tally, words_about
+from rebalancer.brokers.ib.efficiency import CANCEL, REVISION, SUBMIT, Tally, day_of, words_about
 from rebalancer.brokers.ib.known import KnownOrder
 from rebalancer.brokers.ib.preview import what_if
 from rebalancer.brokers.ib.tickets import refusal, ticket
@@ -53,6 +53,8 @@ class IbHands(HandsWithoutStops):
         self._tally = Tally(venue.folder, venue.files)
         self._messages: dict[str, int] = {}
         self._all_cancelled = False
+        self._submitted = False
+        venue.when_told = self._judge_efficiency
 
     # ------------------------------------------------------------------ new orders
 
@@ -221,12 +223,18 @@ class IbHands(HandsWithoutStops):
 
     def _count(self, what: str) -> None:
         now = self._venue.now()
-        day = f"{now:%Y-%m-%d}"
+        day = day_of(now)
+        self._submitted = self._submitted or what == SUBMIT
         if day not in self._messages:
             self._messages = {day: self._tally.messages(day)}
         self._messages[day] += 1
         self._tally.count(what, now)
-        if words := words_about(self._messages[day], self._book.orders_executed_on(day)):
+
+    def _judge_efficiency(self) -> None:
+        """Flag a high ratio once what was sent could trade: while it goes out nothing has."""
+        day = day_of(self._venue.now())
+        messages = self._messages.get(day, 0) if self._submitted else 0
+        if words := words_about(messages, self._book.orders_executed_on(day)):
             self._venue.page.flag("order-efficiency", words)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from rebalancer.brokers.ib.adaptive import refuses_adaptive
 from rebalancer.brokers.ib.contracts import Contracts
+from rebalancer.brokers.ib.efficiency import day_of
 from rebalancer.brokers.ib.errors import is_known, is_refusal
 from rebalancer.brokers.ib.events import News, listen_in
 from rebalancer.brokers.ib.executions import (
@@ -92,8 +93,8 @@ class Register:
         return found[-1] if found else None
 
     def orders_executed_on(self, day: str) -> int:
-        """Return how many orders have executions on a UTC day (`2026-11-20`)."""
-        days = (h for h in self.heard.values() if h.fill.at.date().isoformat() == day)
+        """Return how many orders have executions on a day of the venue (`2026-11-20`)."""
+        days = (h for h in self.heard.values() if day_of(h.fill.at) == day)
         return len({heard.perm_id for heard in days})
 
     def now(self) -> datetime:

@@ -59,6 +59,7 @@ class IbVenue(VenueWithoutStops):
         self.files = files
         self.read_only = False
         self.closed = False
+        self.when_told: Callable[[], None] = lambda: None
         self._read_at: int | None = None
         self._orders_unknown = False
 
@@ -108,6 +109,7 @@ class IbVenue(VenueWithoutStops):
     ) -> tuple[Fill, ...]:
         """Return the account's executions since then; the gateway has today's only."""
         found = self._read(lambda: self.book.executions(since))
+        self.when_told()
         return tuple(fill for fill in found if only is None or fill.instrument in only)
 
     def find(self, reference: str) -> tuple[WorkingOrder, ...]:

@@ -15,6 +15,7 @@ LONGEST_SECONDS = 90.0
 """Of the wall clock; a run that takes longer hangs."""
 
 _LARGEST_TAIL = 3000
+_STOPPED_OR_ENDED = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,31 @@ class Client:
 
     def let_go(self) -> Ending:
         """Let it run; return how it ended."""
+        self.begin()
+        return self.ended()
+
+    def begin(self) -> None:
+        """Let it run."""
         os.write(self._go, b".")
         os.close(self._go)
+
+    def stands_still(self) -> bool:
+        """Wait until it was stopped by a signal; False when it ended instead, or nobody did."""
+        until = time.monotonic() + LONGEST_SECONDS
+        while time.monotonic() < until:
+            found = os.waitid(os.P_PID, self.pid, _STOPPED_OR_ENDED)
+            if found is not None:
+                return found.si_code == os.CLD_STOPPED
+            time.sleep(0.002)
+        return False
+
+    def go_on(self) -> None:
+        """Let it go on after it was stopped."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+
+    def ended(self) -> Ending:
+        """Wait for its end; return how it ended."""
         status, hung = self._waited(), False
         if status is None:
             hung = True

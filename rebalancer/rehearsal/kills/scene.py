@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from rebalancer.errors import LockBusy
 from rebalancer.rehearsal.evidence import Evidence, RunEvidence, Violation
 from rebalancer.rehearsal.kills.client import Client, Ending
 from rebalancer.rehearsal.kills.house import House
@@ -166,6 +167,8 @@ class _Play:
         self.slot = setting.slot
         self.names: tuple[str, ...] = ()
         self.violations: list[Violation] = []
+        self.met: list[int] = []
+        """Exit codes of the second runs that met one at work."""
         self._kills: list[tuple[int, str, str]] = []
         self._ending = Ending(0, "")
         self._path = next(folder.glob("*.toml"))
@@ -197,7 +200,8 @@ class _Play:
             again = again and self.runs[-1].killed != ""
             outcomes.append(self._outcome())
         for place, minutes in enumerate(script.minutes[1:]):
-            self.hour(Hour(minutes, {}, again=again and not place), None, calm=True)
+            meeting = None if place else script.meeting
+            self.hour(Hour(minutes, {}, again=again and not place), meeting, calm=True)
             if not place and self.runs[-2].killed:
                 outcomes.append(self._outcome())
         evidence = Evidence(
@@ -222,6 +226,7 @@ class _Play:
             kills=tuple((name, side) for _, name, side in self._kills),
             distinct=tuple((nth, side, script.seed) for nth, _, side in self._kills),
             outcomes=tuple(outcomes),
+            met=tuple(self.met),
             violations=violations,
             state=str(self._folder) if violations else "",
             told=self._ending.said if violations else "",
@@ -245,11 +250,30 @@ class _Play:
             line.spare()
         else:
             line.kill(_sentence(client.pid, blow, HURRY_OF_THE_VENUE[self._house.venue]))
-        self._ending = client.let_go()
+        self._ending = client.let_go() if not _stops(blow) else self._with_a_second(client, slot)
         self.names, struck = line.heard()
         killed = self._killed(blow, struck)
         self._looked_after(killed)
         self._see(hour, slot, now, before, killed, None if calm else len(self.hours) - 1)
+
+    def _with_a_second(self, client: Client, slot: datetime) -> Ending:
+        """Let a second run of the slot begin while the first stands still; return its own end.
+
+        The first is at work: the second must say so, and do nothing.
+        """
+        house, path, control = self._house, self._path, self.venue.control
+        client.begin()
+        if client.stands_still():
+            wanted = self._wanted()
+            second = Client(lambda: house.run(path, slot, control, wanted), self._folder / "second")
+            ending = second.let_go()
+            client.go_on()
+            self.met.append(ending.code)
+            if ending.code != LockBusy.exit_code:
+                words = f"a second run beside one at work ended with {ending.code}, not with 6"
+                place = len(self.runs)
+                self.violations.append(Violation("single-flight", words, place))
+        return client.ended()
 
     def _see(
         self,
@@ -285,7 +309,7 @@ class _Play:
 
     def _killed(self, blow: Blow | None, struck: str) -> str:
         """Return where the run was killed, '' when it was not."""
-        if blow is None or not struck:
+        if blow is None or not struck or _stops(blow):
             return ""
         if self._ending.code >= 0 and blow.sign == signal.SIGKILL:
             return ""  # it had ended by itself
@@ -312,6 +336,10 @@ class _Play:
         if seen.killed:
             return "killed too"
         return f"exit {seen.exit_code}"
+
+
+def _stops(blow: Blow | None) -> bool:
+    return blow is not None and blow.sign == signal.SIGSTOP
 
 
 def _sentence(pid: int, blow: Blow, hurry: float) -> Sentence:

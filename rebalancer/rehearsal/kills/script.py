@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 
@@ -25,6 +25,9 @@ TWICE = 3
 
 AGAIN = 3
 """One killed run in so many is tried again in its own slot."""
+
+MEETS = 4
+"""One run in so many that come after a kill meets a second one while it is at work."""
 
 _GRAIN = Decimal("0.0001")
 
@@ -65,13 +68,17 @@ class Blow:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """One seed: where its run is killed, whether the next one is too, and when that one comes."""
+    """One seed: where its run is killed, whether the next one is too, and when that one comes.
+
+    `meeting`: where the first calm run is stopped for a moment, in which a second run begins.
+    """
 
     seed: int
     first: Blow
     second: Blow | None
     again: bool
     minutes: tuple[int, ...]
+    meeting: Blow | None = None
 
 
 def world_of(seed: int) -> int:
@@ -100,13 +107,21 @@ def draw_script(world: World, seed: int, messages: int) -> Script:
     second = None
     if luck.randrange(TWICE) == 0:
         second = _blow(luck, luck.randint(1, messages), luck.choice(SIDES))
-    return Script(
+    script = Script(
         seed=seed,
         first=_blow(luck, nth, side),
         second=second,
         again=luck.randrange(AGAIN) == 0,
         minutes=tuple(luck.choice((15, 30, 31, 60)) for _ in range(3)),
     )
+    if luck.randrange(MEETS):
+        return script
+    return replace(script, meeting=meeting_at(luck.randint(1, messages)))
+
+
+def meeting_at(nth: int) -> Blow:
+    """Return the blow that stops a run at a message and does not kill it."""
+    return Blow(nth=nth, side=Side.AFTER, sign=signal.SIGSTOP)
 
 
 def stride_script(nth: int, sign: int, turn: int) -> Script:

@@ -23,9 +23,6 @@ LETS_OUT = frozenset(
 )
 """HOLDs that the way out of a position does not wait for."""
 
-OUTSIDE = frozenset({"resume", "resolve"})
-"""What the owner does between two runs that may end what is latched."""
-
 
 def breakers_obeyed(case: Case) -> Iterator[Violation]:
     """Nothing is sent against a HALT file, a flag or a state; what is latched stays."""
@@ -141,16 +138,9 @@ def _state_at_submit(record: RunRecord) -> TradingState:
 
 
 def _forgotten(case: Case) -> Iterator[Violation]:
-    """Yield what only the owner ends and that is gone in the next record without him."""
-    hours = case.evidence.schedule.hours
-    resumed = {
-        case.evidence.runs[n].slot
-        for n, run in enumerate(case.evidence.runs)
-        if run.hour is not None and any(h.what in OUTSIDE for h in hours[run.hour].happenings)
-    }
+    """Yield what only the owner ends and that is gone in the next record: he does nothing here."""
     for (_, one), (slot, two) in pairwise(case.ours.records.items()):
-        between = any(one.slot < each <= slot for each in resumed)
-        if between or one.standing is None or two.standing is None:
+        if one.standing is None or two.standing is None:
             continue
         there = {(flag.code, flag.subject) for flag in two.standing.latched}
         for flag in one.standing.latched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 IB_WRITES = frozenset({"placeOrder", "cancelOrder", "reqGlobalCancel", "exerciseOptions"})
 """The messages by which a client of a gateway does something to orders."""
 
-BINANCE_READS = "GET"
+IB_LAST_TIME = "45"
+"""The tick that says when an instrument traded last: a quote is as old as that."""
+
+BINANCE_BEST_PRICES = "GET /fapi/v1/ticker/bookTicker"
+"""The answer whose rows say of what time they are."""
+
 BINANCE_ORDERS: Mapping[str, str] = {
     "POST /fapi/v1/order": "new",
     "PUT /fapi/v1/order": "change",
@@ -50,6 +56,8 @@ class Notes(Protocol):
 
     def note(self, at: datetime, message: str, verb: str, **more: Any) -> None: ...
 
+    def quoted(self, instrument: str, age: Decimal) -> None: ...
+
 
 def writes(venue: str, message: str) -> bool:
     """Return whether a message of a client, by its name, does something to orders."""
@@ -62,6 +70,7 @@ class GatewayWire:
     def __init__(self, notes: Notes, gateway: Gateway) -> None:
         self._notes, self._gateway = notes, gateway
         self._placed: dict[tuple[int | None, int], str] = {}
+        self._asked: dict[tuple[int, str], InstrumentId] = {}
 
     def listen(self) -> None:
         """Note each order message before the gateway acts upon it."""
@@ -71,16 +80,38 @@ class GatewayWire:
         def heard(entry: WireEntry) -> None:
             if entry.heard and entry.name in IB_WRITES:
                 self._hear(entry)
+            elif entry.name == "reqMktData":
+                self._is_asked(entry)
+            elif entry.name == "tickString" and entry.fields[3] == IB_LAST_TIME:
+                self._tells(entry)
             add(entry)
 
         log.add = heard  # type: ignore[method-assign]
 
-    def _hear(self, entry: WireEntry) -> None:
+    def _values(self, entry: WireEntry) -> Mapping[str, Any]:
         session = self._gateway.sessions.get(entry.connection)
         try:
-            values = parse(entry.fields, session.version if session else 176).values
+            return parse(entry.fields, session.version if session else 176).values
         except (WireError, ValueError):
-            values = {}
+            return {}
+
+    def _is_asked(self, entry: WireEntry) -> None:
+        """Remember which instrument a request for a quote is about."""
+        values = self._values(entry)
+        listed = self._gateway.directory.lookup(values) if values else ()
+        if len(listed) == 1:
+            key = (entry.connection, str(values.get("reqId", "")))
+            self._asked[key] = listed[0].instrument.id
+
+    def _tells(self, entry: WireEntry) -> None:
+        """Note how long ago an instrument traded last, as the gateway tells it."""
+        name = self._asked.get((entry.connection, entry.fields[2]))
+        if name is not None and entry.fields[4].isdigit():
+            age = self._gateway.exchange.now.timestamp() - int(entry.fields[4])
+            self._notes.quoted(name, Decimal(round(age)))
+
+    def _hear(self, entry: WireEntry) -> None:
+        values = self._values(entry)
         at, key = self._gateway.exchange.now, (entry.client_id, int(values.get("orderId") or 0))
         if entry.name != "placeOrder":
             self._notes.note(at, entry.name, "cancel", reference=self._placed.get(key, ""))
@@ -121,12 +152,27 @@ class ServerWire:
             if verb is not None:
                 self._hear(name, verb, request)
             try:
-                return handle(request)
+                response = handle(request)
+                if name == BINANCE_BEST_PRICES:
+                    self._tells(response)
+                return response
             finally:
                 if self._stops is not None:
                     self._stops.look(self._server.exchange.account, f"after {name}")
 
         self._server.handle = heard  # type: ignore[method-assign]
+
+    def _tells(self, response: Response) -> None:
+        """Note how old the best prices of an answer are, by the exchange's own clock."""
+        try:
+            told = json.loads(response.body)
+        except ValueError:
+            return
+        now = Decimal(round((self._server.now + self._server.skew).timestamp() * 1000))
+        for row in told if isinstance(told, list) else [told]:
+            if isinstance(row, dict) and isinstance(row.get("time"), int):
+                age = (now - row["time"]) / 1000
+                self._notes.quoted(f"{row.get('symbol', '')}.PERP@BINANCE", age)
 
     def _hear(self, name: str, verb: str, request: Request) -> None:
         try:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from rebalancer.model.instrument import InstrumentId
-from rebalancer.model.orders import ApprovedOrder, OrderStatus
+from rebalancer.model.orders import ApprovedOrder, OrderStatus, Purpose
 from rebalancer.rehearsal.evidence import Arrival, Violation
 from rebalancer.rehearsal.observer.case import Case
 from rebalancer.rehearsal.observer.on_the_wire import writes
@@ -18,6 +18,12 @@ from rebalancer.simulators.books import Order
 
 TWICE, UNANNOUNCED = "no-duplicate-order", "no-order-without-intent"
 DRY, UNKNOWN = "nothing-in-dry-run", "unknown-is-not-failure"
+
+LAST_TRADE_SECONDS = 300.0
+"""From then on a gateway's quote counts as old as its last trade (`IbSettings`)."""
+
+QUOTE_ROOM = 5
+"""Seconds by which two clocks may differ about a quote's age."""
 
 _SILENT = frozenset({OrderStatus.SENT, OrderStatus.UNKNOWN})
 _ZERO = Decimal(0)
@@ -132,7 +138,22 @@ def no_order_without_intent(case: Case) -> Iterator[Violation]:
     for place, _run, arrival in case.arrivals("new", "stop", "change"):
         for words in _unapproved(case, arrival):
             yield Violation(UNANNOUNCED, f"{arrival.message} {arrival.reference}: {words}", place)
+    for place, _run, arrival in case.arrivals("new"):
+        for words in _on_old_prices(case, arrival):
+            yield Violation(UNANNOUNCED, f"{arrival.message} {arrival.reference}: {words}", place)
     yield from _not_reduce_only(case)
+
+
+def _on_old_prices(case: Case, arrival: Arrival) -> Iterator[str]:
+    """Return how old the quotes were, where the venue told none that an order may be made from."""
+    age = arrival.quote_age
+    if age is None or not case.is_ours(arrival.reference, Purpose.REBALANCE):
+        return
+    most = case.evidence.limits.quote_max_age_seconds
+    if case.evidence.venue == "ib":  # there a quote is as old as its last trade, when that is old
+        most = max(most, LAST_TRADE_SECONDS)
+    if age > most + QUOTE_ROOM:
+        yield f"the freshest quote was {age} s old when the venue told it; the limit is {most:g} s"
 
 
 def _unapproved(case: Case, arrival: Arrival) -> Iterator[str]:
@@ -177,7 +198,7 @@ def _not_reduce_only(case: Case) -> Iterator[Violation]:
 
 
 def nothing_in_dry_run(case: Case) -> Iterator[Violation]:
-    """Yield what a dry run sent about orders (a question, too), or changed."""
+    """Yield what a dry run sent about orders (a question, too), or changed beside `dry/`."""
     for place, run in enumerate(case.evidence.runs):
         if not run.dry:
             continue
@@ -189,6 +210,9 @@ def nothing_in_dry_run(case: Case) -> Iterator[Violation]:
         new = set(run.orders_after) - set(run.orders_before)
         if any(case.is_ours(each.reference) for each in case.orders if each.id in new):
             yield Violation(DRY, f"{len(new)} orders stand at the venue that did not before", place)
+        if run.touched:
+            named = ", ".join(run.touched[:5])
+            yield Violation(DRY, f"it wrote outside of dry/: {named}", place)
 
 
 def unknown_is_not_failure(case: Case) -> Iterator[Violation]:

@@ -86,20 +86,7 @@ class Ours:
         By the id that it has in common with its corrections. Added up here, by nobody else's
         rules.
         """
-        found: dict[str, Fill] = {}
-        for entry in self.entries:
-            family = execution_revision(entry.fill.exec_id)[0]
-            before = found.get(family)
-            if entry.kind is EntryKind.BUST:
-                found.pop(family, None)
-            elif entry.kind is EntryKind.COMMISSION and before is not None:
-                found[family] = _with_fee(before, entry.fill)
-            elif entry.kind is EntryKind.CORRECTION:
-                unknown = entry.fill.commission is None and before is not None
-                found[family] = _with_fee(entry.fill, before) if unknown else entry.fill
-            elif entry.kind is EntryKind.FILL:
-                found[family] = entry.fill
-        return found
+        return standing_of(self.entries)
 
     @cached_property
     def trades(self) -> Sequence[Mapping[str, str]]:
@@ -132,6 +119,24 @@ class Ours:
             slot = slot_of_name(path.name)
             if slot is not None:
                 yield slot, path
+
+
+def standing_of(entries: Sequence[Entry]) -> Mapping[str, Fill]:
+    """Return every execution as lines of fills.jsonl leave it, by its id without corrections."""
+    found: dict[str, Fill] = {}
+    for entry in entries:
+        family = execution_revision(entry.fill.exec_id)[0]
+        before = found.get(family)
+        if entry.kind is EntryKind.BUST:
+            found.pop(family, None)
+        elif entry.kind is EntryKind.COMMISSION and before is not None:
+            found[family] = _with_fee(before, entry.fill)
+        elif entry.kind is EntryKind.CORRECTION:
+            unknown = entry.fill.commission is None and before is not None
+            found[family] = _with_fee(entry.fill, before) if unknown else entry.fill
+        elif entry.kind is EntryKind.FILL:
+            found[family] = entry.fill
+    return found
 
 
 def _with_fee(fill: Fill, source: Fill | None) -> Fill:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rebalancer.model.flags import Severity
+from rebalancer.model.flags import RUN, Severity
 from rebalancer.model.orders import execution_revision
-from rebalancer.model.records import Outcome, RunRecord
+from rebalancer.model.records import EntryKind, Outcome, RunRecord
 from rebalancer.rehearsal.evidence import RunEvidence, Violation
 from rebalancer.rehearsal.observer.case import Case
+from rebalancer.rehearsal.observer.committed import uncommitted
+from rebalancer.rehearsal.observer.mailed import DAILY, unbroken, untold
 from rebalancer.reports.numbers import money
 
 TRUE = "truthful-report"
@@ -23,6 +25,41 @@ def truthful_report(case: Case) -> Iterator[Violation]:
             yield Violation(TRUE, words, place)
         for words in _mails(run, run.record):
             yield Violation(TRUE, words, place)
+    for words in (*_silently(case), *uncommitted(case)):
+        yield Violation(TRUE, words)
+    for place, words in untold(case):
+        yield Violation(TRUE, words, place)
+
+
+def _silently(case: Case) -> Iterator[str]:
+    """Yield positions that were booked as the venue has them, and nobody was told.
+
+    The line that takes back an execution of an adjusted position stands beside that execution:
+    nothing is the matter with it.
+    """
+    told = {
+        (slot, flag["code"], flag["subject"])
+        for slot, lines in case.ours.journals.items()
+        for flag in (line["flag"] for line in lines if line.get("kind") == "flag")
+    }
+    told |= {
+        (slot, flag.code, flag.subject)
+        for slot, record in case.ours.records.items()
+        for flag in record.flags
+    }
+    for entry in case.ours.entries:
+        name = entry.fill.instrument
+        adjusted = entry.kind is EntryKind.ADJUSTMENT and entry.fill.exec_id.startswith("adjust:")
+        if adjusted and (entry.slot, "books-adjusted", name) not in told:
+            yield f"{name} was adjusted by {entry.fill.quantity:f} in {entry.slot}, silently"
+    for slot, record in case.ours.records.items():
+        if record.standing is None or record.after is None or record.command:
+            continue
+        latched = {flag.subject for flag in record.standing.latched}
+        for name in record.standing.gaps:
+            named = {subject for at, _, subject in told if at == slot}
+            if not {name, RUN} & (latched | named):
+                yield f"{name} is not as the books say after {slot}, and nothing says so"
 
 
 def _record(case: Case, run: RunEvidence, record: RunRecord) -> Iterator[str]:
@@ -63,11 +100,7 @@ def _mails(run: RunEvidence, record: RunRecord) -> Iterator[str]:
     if not run.mails or record.after is None:
         return
     worth = money(record.after.net_liquidation, record.after.rates.base)
+    stamp = unbroken(f"figures as of the run of {record.slot:%Y-%m-%d %H:%M} UTC")
     for subject, text in run.mails:
-        stamp = f"{record.slot:%Y-%m-%d %H:%M}"
-        if _is_daily(subject) and stamp in text and worth not in text:
+        if DAILY.search(subject) and stamp in unbroken(text) and worth not in text:
             yield f"the mail {subject!r} does not say {worth}"
-
-
-def _is_daily(subject: str) -> bool:
-    return any(word in subject for word in ("start", "middle", "end"))

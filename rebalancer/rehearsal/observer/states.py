@@ -13,6 +13,9 @@ from rebalancer.rehearsal.observer.case import Case
 MONOTONE, SINGLE = "monotone-states", "single-flight"
 BOUNDED, FREE, SAME = "bounded-time", "lock-free", "determinism"
 
+NO_TIME_PASSES = frozenset({"clock-skew", "quote-stale", "positions-stale", "account-stale"})
+"""Faults whose seconds are how far a clock or an answer is off."""
+
 
 def monotone_states(case: Case) -> Iterator[Violation]:
     """Yield states that left an end, runs closed twice, and slots without their record."""
@@ -94,7 +97,9 @@ def _waited(case: Case, run: RunEvidence) -> float:
     if run.hour is None:
         return 0.0
     troubles = case.evidence.schedule.hours[run.hour].troubles
-    return sum(each.seconds * (each.count or 1) for each in troubles)
+    return sum(
+        each.seconds * (each.count or 1) for each in troubles if each.fault not in NO_TIME_PASSES
+    )
 
 
 def same_again(one: Evidence, two: Evidence) -> tuple[Violation, ...]:

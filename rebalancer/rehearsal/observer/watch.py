@@ -44,6 +44,7 @@ class Watch:
         self._stops = StopsKept(self._naked)
         self._durable: dict[Path, int] = {}
         self._watches_files = False
+        self._quotes: dict[str, Decimal] = {}
 
     # ------------------------------------------------------------------ what the driver calls
 
@@ -68,6 +69,7 @@ class Watch:
         """Begin a run: forget what the one before was seen to do."""
         self._seen.clear()
         self._naked.clear()
+        self._quotes.clear()
 
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
@@ -85,9 +87,16 @@ class Watch:
         """Keep a message as it is now seen."""
         reference = more.get("reference", "")
         journaled = verb in ("new", "stop") and self.journaled(reference)
+        age = self._quotes.get(more.get("instrument", ""))
         self._seen.append(
-            Arrival(at, message, verb, journaled=journaled, halt=self.halted(), **more)
+            Arrival(
+                at, message, verb, journaled=journaled, halt=self.halted(), quote_age=age, **more
+            )
         )
+
+    def quoted(self, instrument: str, age: Decimal) -> None:
+        """Keep how old a quote is that the venue tells; the freshest of the run counts."""
+        self._quotes[instrument] = min(age, self._quotes.get(instrument, age))
 
     def halted(self) -> bool:
         """Return whether a HALT file stands, the portfolio's or everybody's."""
@@ -154,6 +163,9 @@ class _WatchedFiles(Files):
 
     def remove(self, path: Path) -> None:
         self._inner.remove(path)
+
+    def remove_folder(self, path: Path) -> None:
+        self._inner.remove_folder(path)
 
 
 class _WatchedHands:

@@ -9,6 +9,8 @@ from rebalancer.risk.breakers.evaluate import (
     StandingVerdict,
     evaluate_breakers,
     evaluate_plan,
+    moved_since,
+    remember_plan,
 )
 from rebalancer.risk.breakers.latches import Breaker, as_run_flag, latch_key, trading_state
 
@@ -20,5 +22,7 @@ __all__ = [
     "evaluate_breakers",
     "evaluate_plan",
     "latch_key",
+    "moved_since",
+    "remember_plan",
     "trading_state",
 ]

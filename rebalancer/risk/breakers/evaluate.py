@@ -30,8 +30,8 @@ from rebalancer.risk.breakers.quality import (
     QUALITY,
     judged_plan,
     of_prices,
-    uses_allowance,
     with_plan,
+    word_of_now,
 )
 from rebalancer.risk.breakers.worth import WORTH, day_reference
 from rebalancer.risk.parameters import Limits
@@ -82,7 +82,7 @@ def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
         limits=limits,
         now=now,
         session=session,
-        moved=_flows_in_base(standing, account, flows),
+        moved=moved_since(standing, account, flows),
         breaks=breaks,
         corporate=corporate,
         continuous=continuous or frozenset(),
@@ -100,27 +100,28 @@ def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
     return StandingVerdict(replace(found, state=state, state_reason=reason), told)
 
 
-def evaluate_plan(  # noqa: PLR0913 - every source of a breaker by its name
+def evaluate_plan(
     standing: Standing,
     account: AccountSnapshot,
     limits: Limits,
     wanted: Decimal,
     conduct: Conduct,
     *,
-    slot: datetime,
     now: datetime,
     flags: Sequence[ErrorFlag],
-    open_now: bool,
+    session: date | None,
 ) -> StandingVerdict:
     """Return what is remembered once prices are read and the plan is made, before the gates.
 
     `wanted` is the notional of all wanted orders (base currency), whatever the gates will say;
-    `open_now` tells that a session is open. A plan that is too large for its history halts this
-    very run and is not remembered as one of the usual.
+    `session` the date of the session that is open, None when none is. A plan that is too large
+    for its history halts this very run. The owner's word on such plans counts in the session
+    of the first plan after it, whether that plan needs it or not, and ends with that session.
     """
+    standing = word_of_now(standing, session)
     seen = Observed(standing, account, limits, now, flags=flags, conduct=conduct)
     share = Decimal(0) if seen.worth is None else wanted / seen.worth
-    found, ended = judged_plan(seen, share, open_now=open_now)
+    found, ended = judged_plan(seen, share, open_now=session is not None)
     gone = {latch_key(flag) for flag in ended}
     kept = tuple(flag for flag in standing.latched if latch_key(flag) not in gone)
     latched = merged(kept, found)
@@ -128,11 +129,21 @@ def evaluate_plan(  # noqa: PLR0913 - every source of a breaker by its name
     told = tuple(as_run_flag(flag, Step.ORDER_FILE) for flag in latched if latch_key(flag) in new)
     state, reason = trading_state(latched, flags)
     result = replace(standing, latched=latched, state=state, state_reason=reason)
-    if not halted((*flags, *told)):
-        if uses_allowance(standing, limits, share):
-            result = replace(result, turnover_allowed_in=standing.session)
-        result = replace(result, wanted_turnover=with_plan(standing, slot, share))
     return StandingVerdict(result, told)
+
+
+def remember_plan(
+    standing: Standing, account: AccountSnapshot, slot: datetime, sent: Decimal
+) -> Standing:
+    """Return what is remembered after a plan was worked: one of the usual plans, or not.
+
+    `sent` is the notional of those of its orders that the venue took (base currency). What was
+    refused here or there says nothing about what is usual: a strategy out of its mind could
+    else make its plans the usual ones by wanting them often enough.
+    """
+    value = account.net_liquidation
+    share = sent / value if value.is_finite() and value > 0 else Decimal(0)
+    return replace(standing, wanted_turnover=with_plan(standing, slot, share))
 
 
 def _next_reference(seen: Observed, told: Sequence[ErrorFlag]) -> Decimal | None:
@@ -153,10 +164,7 @@ def _accept(standing: Standing, seen: Observed) -> Standing:
     """Return what a run remembers that nothing stops."""
     value, moved, session = seen.account.net_liquidation, seen.moved, seen.session
     mark, begin = standing.high_water_mark, standing.start_net_liquidation
-    reference = day_reference(standing, session, moved)
-    if session is None or session == standing.session:
-        start = standing.session_start_net_liquidation
-        reference = None if start is None else start + moved
+    reference = day_reference(standing, session or standing.session, moved)
     found = replace(
         standing,
         accepted_net_liquidation=value,
@@ -170,15 +178,12 @@ def _accept(standing: Standing, seen: Observed) -> Standing:
         losses_since=_recent(standing, seen),
     )
     if session is not None and session != standing.session:
-        used = standing.turnover_allowed_in is not None
         return replace(
             found,
             session=session,
             sessions=_sessions(standing),
             orders_in_session=0,
             turnover_in_session=Decimal(0),
-            turnover_allowed=None if used else standing.turnover_allowed,
-            turnover_allowed_in=None,
         )
     return found
 
@@ -220,10 +225,10 @@ def _contracts(
     return {name: known[name] for name in sorted(known)}
 
 
-def _flows_in_base(
+def moved_since(
     standing: Standing, account: AccountSnapshot, flows: Sequence[ExternalFlow]
 ) -> Decimal:
-    """Return what came in since the last accepted run; raises `UnknownRate`."""
+    """Return what came in since the last accepted run, in base currency; raises `UnknownRate`."""
     since = standing.accepted_at
     return sum(
         (

@@ -52,6 +52,13 @@ def cushion_of(account: AccountSnapshot) -> Decimal | None:
 
 
 def _thin(seen: Observed) -> Iterator[LatchedFlag]:
+    if unknown := seen.account.margin_unknown:
+        message = (
+            f"the venue does not tell {' and '.join(unknown)} of this account: how close it is "
+            "to a margin call is unknown; only reductions are sent"
+        )
+        yield seen.found("margin-thin", message, "unknown")
+        return
     cushion = cushion_of(seen.account)
     least = min(seen.limits.margin_floor, seen.limits.margin_cushion)
     if cushion is None or cushion >= least:

@@ -52,7 +52,7 @@ class Observed:
         self,
         code: str,
         message: str,
-        evidence: str = "",
+        evidence: str,
         *,
         subject: str = RUN,
         until: datetime | None = None,

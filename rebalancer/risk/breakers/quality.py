@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
 from statistics import median
 
@@ -19,10 +20,10 @@ PRICES = frozenset({"price-missing", "rate-missing"})
 
 DATA = ("data-poor", "data-missing")
 FEWEST_BAD = 3
-"""Fewer bad instruments are held one by one; the others trade on."""
+"""Fewer bad instruments are held one by one and the others trade on, if there are others."""
 
 KEPT_PLANS = 50
-"""So many plans that wanted anything are remembered."""
+"""So many plans of which the venue took something are remembered."""
 
 
 def _history(seen: Observed) -> Iterator[LatchedFlag]:
@@ -44,7 +45,7 @@ def bad_data(seen: Observed, codes: frozenset[str], what: str) -> Iterator[Latch
     """Yield what so many bad instruments mean: nothing, only reductions, or a stop as well."""
     universe = set(seen.conduct.universe)
     bad = sorted({each.subject for each in seen.flags if each.code in codes} & universe)
-    if len(bad) < FEWEST_BAD:
+    if not bad or len(bad) < min(FEWEST_BAD, len(universe)):
         return
     share = Decimal(len(bad)) / len(universe)
     more = ", ..." if len(bad) > FEWEST_BAD else ""
@@ -87,7 +88,7 @@ def _odd(seen: Observed, wanted: Decimal) -> Iterator[LatchedFlag]:
         return
     message = (
         f"the plan wants to trade {percent(wanted)} of net liquidation; half of the last "
-        f"{len(standing.wanted_turnover)} plans stayed within "
+        f"{len(standing.wanted_turnover)} plans that were sent stayed within "
         f"{percent(usual / limits.turnover_factor)}, and {percent(allowed)} is the limit; "
         "nothing was sent"
     )
@@ -102,17 +103,24 @@ def usual_turnover(standing: Standing, limits: Limits) -> Decimal | None:
     return limits.turnover_factor * median(plans.values())
 
 
-def uses_allowance(standing: Standing, limits: Limits, wanted: Decimal) -> bool:
-    """Return whether only the owner's word lets a plan pass."""
-    usual = usual_turnover(standing, limits)
-    return usual is not None and wanted > max(usual, limits.turnover_floor)
+def word_of_now(standing: Standing, session: date | None) -> Standing:
+    """Return what is remembered with the owner's word bound to its session, or without it.
+
+    It belongs to the first session that is open when a plan is made after it: an evening's word
+    is for the day after. In another session it is over, used or not.
+    """
+    if session is None or standing.turnover_allowed is None:
+        return standing
+    if standing.turnover_allowed_in in (None, session):
+        return replace(standing, turnover_allowed_in=session)
+    return replace(standing, turnover_allowed=None, turnover_allowed_in=None)
 
 
-def with_plan(standing: Standing, slot: datetime, wanted: Decimal) -> dict[str, Decimal]:
+def with_plan(standing: Standing, slot: datetime, sent: Decimal) -> dict[str, Decimal]:
     """Return the remembered plans with this one, once a slot however often it is tried."""
     plans = dict(standing.wanted_turnover)
-    if wanted > 0:
-        plans[slot.isoformat()] = wanted.quantize(Decimal("0.000001"))
+    if sent > 0:
+        plans[slot.isoformat()] = sent.quantize(Decimal("0.000001"))
     return {name: plans[name] for name in sorted(plans)[-KEPT_PLANS:]}
 
 
@@ -127,13 +135,13 @@ QUALITY = (
         _history_is_good,
         ("bad_data_to_reduce", "bad_data_to_halt"),
         f"the universe: its history in step 4, its prices after step 6; {FEWEST_BAD} bad "
-        "instruments at least",
+        "instruments at least, or all",
     ),
     Breaker(
         ("turnover-odd",),
         _after_the_plan,
         never,
         ("turnover_floor", "turnover_factor", "turnover_history"),
-        f"the median of the last {KEPT_PLANS} plans that wanted anything; after step 6",
+        f"the median of the last {KEPT_PLANS} plans, of what the venue took of them; after step 6",
     ),
 )

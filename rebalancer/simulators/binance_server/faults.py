@@ -31,6 +31,10 @@ class Do(StrEnum):
     EMPTY = "empty"  # no byte
     HTML = "html"  # a gateway's page with `status` instead of acting
     HTML_AFTER = "html-after"  # acted upon, then such a page
+    # Answers about positions that are whole and not true.
+    NO_ROWS = "no-rows"  # no position, all else as it is
+    OLD_ROWS = "old-rows"  # the positions of `seconds` ago, all else as it is
+    OLD_ACCOUNT = "old-account"  # everything as it was `seconds` ago
     # Time.
     DELAY = "delay"  # it arrives `seconds` later
     DELAY_AFTER = "delay-after"  # acted upon at once, its answer comes `seconds` later
@@ -49,9 +53,11 @@ class Do(StrEnum):
     CROSSED = "crossed-quote"  # bid and ask have changed sides
     ONE_SIDED = "one-sided-quote"  # no ask
     STALE = "stale-quote"  # its time is `seconds` old
+    ZERO = "zero-quote"  # every price is 0
+    NAN = "nan-quote"  # every price is no number
 
 
-QUOTES = frozenset({Do.NO_QUOTE, Do.CROSSED, Do.ONE_SIDED, Do.STALE})
+QUOTES = frozenset({Do.NO_QUOTE, Do.CROSSED, Do.ONE_SIDED, Do.STALE, Do.ZERO, Do.NAN})
 """What is done to rows of an answer; `subject` names the row, not the request."""
 
 TEXTS = {

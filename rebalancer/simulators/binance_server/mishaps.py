@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from rebalancer.simulators.binance_server import lies
 from rebalancer.simulators.binance_server.call import Request, Response
 from rebalancer.simulators.binance_server.faults import QUOTES, Do, HttpFault
 
@@ -27,6 +28,7 @@ _NAMES = {
     504: "504 Gateway Time-out",
 }
 _LONG = timedelta(days=365)
+_NO_PRICE = {Do.ZERO: "0.00", Do.NAN: "NaN"}
 
 Answer = Callable[[Request], Response]
 
@@ -49,6 +51,8 @@ def struck(server: BinanceServer, fault: HttpFault, request: Request, answer: An
     instead = _INSTEAD.get(fault.do)
     if instead is not None:
         return instead(fault)
+    if fault.do in lies.LIES:
+        return lies.told(server, fault, request, answer)
     if fault.do is Do.DELAY:
         server.let_pass(timedelta(seconds=fault.seconds))
         return replace(answer(request), delay=fault.seconds)
@@ -194,6 +198,8 @@ def _spoil(row: dict[str, Any], fault: HttpFault) -> None:
         row["askPrice"] = row["askQty"] = "0.00"
     if fault.do is Do.NO_QUOTE:
         row["bidPrice"] = row["bidQty"] = "0.00"
+    for name in ("bidPrice", "askPrice") if fault.do in _NO_PRICE else ():
+        row[name] = _NO_PRICE[fault.do]
     for name in ("time", "closeTime"):
         if fault.do is Do.STALE and name in row:
             row[name] -= round(fault.seconds * 1000)

@@ -8,7 +8,6 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from rebalancer.simulators.binance_server.call import ApiError, Call, illegal, mandatory
-from rebalancer.simulators.binance_server.figures import milliseconds
 from rebalancer.simulators.binance_server.market_view import wanted_symbol
 from rebalancer.simulators.binance_server.modes import hedged
 from rebalancer.simulators.binance_server.order_words import (
@@ -127,7 +126,7 @@ def good_till(call: Call, force: str) -> int:
     if force != "GTD":
         return 0
     asked = call.integer("goodTillDate")
-    if not milliseconds(call.now) + _GTD_SECONDS * 1000 < asked < _LATEST:
+    if not call.now_ms + _GTD_SECONDS * 1000 < asked < _LATEST:
         raise ApiError(
             -5040,
             "The goodTillDate timestamp must be greater than the current time plus 600 seconds "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
+from rebalancer.simulators.binance_server import lies
 from rebalancer.simulators.binance_server.faults import Do, HttpFault, HttpScript, first_of
 from rebalancer.simulators.binance_server.memory import LocalServer
 from rebalancer.simulators.faults import at_the_engine
@@ -18,6 +20,8 @@ CANCELS = "DELETE /fapi/v1/order|DELETE /api/v3/order|DELETE /*/batchOrders"
 REPLACES = "PUT /fapi/v1/order|PUT /fapi/v1/batchOrders|POST /api/v3/order/cancelReplace"
 STOPS = "POST /fapi/v1/algoOrder|POST /api/v3/orderList/*"
 STOP_CANCELS = "DELETE /fapi/v1/algoOrder"
+POSITIONS = "GET /fapi/v3/account|GET /fapi/v3/positionRisk"
+ACCOUNT = f"{POSITIONS}|GET /fapi/v3/balance"
 TICKERS = "GET /fapi/v1/ticker/bookTicker|GET /api/v3/ticker/*"
 ANY = "* /*"
 
@@ -57,10 +61,15 @@ WIRE: Mapping[str, tuple[Do, str]] = {
     "overloaded": (Do.STATUS_BEFORE, ANY),
     "clock-skew": (Do.SKEW, ANY),
     "wrong-account": (Do.WRONG_ACCOUNT, ANY),
+    "positions-empty": (Do.NO_ROWS, POSITIONS),
+    "positions-stale": (Do.OLD_ROWS, POSITIONS),
+    "account-stale": (Do.OLD_ACCOUNT, ACCOUNT),
     "quote-missing": (Do.NO_QUOTE, TICKERS),
     "quote-crossed": (Do.CROSSED, TICKERS),
     "quote-one-sided": (Do.ONE_SIDED, TICKERS),
     "quote-stale": (Do.STALE, TICKERS),
+    "quote-zero": (Do.ZERO, TICKERS),
+    "quote-nan": (Do.NAN, TICKERS),
 }
 """The names of `cells.toml`: what each does, and the requests that can suffer it."""
 
@@ -72,6 +81,7 @@ class TroubledRequests(HttpScript):
     """The faults of one run's requests (`HttpFaults`); those that were added come after them."""
 
     injector: Injector | None = None
+    shows: Callable[[HttpFault], bool] = lambda _fault: True
     _rows: list[tuple[Waiting, HttpFault]] = field(default_factory=list)
 
     def strikes(self, name: str, subjects: Sequence[str], now: datetime) -> tuple[HttpFault, ...]:
@@ -81,6 +91,8 @@ class TroubledRequests(HttpScript):
         for waiting, fault in self._rows if injector is not None else ():
             if injector is None or not fault.waits_for(name, subjects) or name == "advance":
                 continue
+            if not self.shows(fault):
+                continue  # a lie that says what is true strikes nobody
             if waiting.due((name,), injector.at_step):
                 injector.hit(waiting.trouble.fault, name)
                 struck.append(fault)
@@ -112,7 +124,8 @@ def begin(control: LocalServer, injector: Injector) -> None:
     """Let the troubles of a run strike at an exchange, instead of those of the run before."""
     server = control.server
     rows = [(each, translated(each.trouble)) for each in injector.waiting("wire")]
-    server.faults = TroubledRequests((), injector=injector, _rows=rows)
+    shows = partial(lies.would_show, server)
+    server.faults = TroubledRequests((), injector=injector, shows=shows, _rows=rows)
     server.skew, server.closed_until = timedelta(0), None
     control.hearing = injector
     at_the_engine.begin(server.exchange.faults, injector)

@@ -63,10 +63,19 @@ def faults() -> Mapping[str, FaultRow]:
     return {row["name"]: _row(row) for row in _document()["fault"]}
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Why something is not injected in process, and the tests (node ids) that have it."""
+
+    why: str
+    tests: tuple[str, ...]
+
+
 @cache
-def left_out() -> Mapping[str, str]:
-    """Return what cannot be injected in process, and why, by its reference."""
-    return {row["what"]: row["why"] for row in _document()["left_out"]}
+def left_out() -> Mapping[str, LeftOut]:
+    """Return what cannot be injected in process by its reference."""
+    rows = _document()["left_out"]
+    return {row["what"]: LeftOut(why=row["why"], tests=tuple(row["tests"])) for row in rows}
 
 
 def cells(venue: str) -> Mapping[str, frozenset[int]]:

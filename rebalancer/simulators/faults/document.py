@@ -24,8 +24,9 @@ def _faults() -> Iterator[str]:
 def _left_out() -> Iterator[str]:
     yield "| Not in process | Why, and where it is held |"
     yield "|---|---|"
-    for what, why in left_out().items():
-        yield f"| {what} | {why} |"
+    for what, left in left_out().items():
+        files = dict.fromkeys(f"`{node.partition('::')[0]}`" for node in left.tests)
+        yield f"| {what} | {left.why}: {', '.join(files)} |"
 
 
 def _steps(place: Place | None) -> str:

@@ -1,4 +1,8 @@
-"""Files that break: killed while they are written, on a full, a read-only or a broken disk."""
+"""Files that break: killed while they are written, on a full, a read-only or a broken disk.
+
+What is replaced is on the disk when `replace` returns; what is appended without `durable` is
+not, and a pulled plug takes it back to where the file was last synced.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,8 @@ if TYPE_CHECKING:
 LASTING = {"disk-full": errno.ENOSPC, "disk-read-only": errno.EROFS}
 """Once struck, every write fails to the end of the run."""
 
-WRITES = ("replace", "append", "make_folder", "remove")
+UNSYNCED = "kill-file-unsynced"
+"""The plug is pulled: what the disk was not asked to keep is gone."""
 
 
 class BreakableFiles(Files):
@@ -29,6 +34,8 @@ class BreakableFiles(Files):
     def __init__(self, injector: Injector, inner: Files) -> None:
         self._injector, self._inner = injector, inner
         self._lasting = 0
+        self._kept: dict[Path, int] = {}
+        """Up to where files have been synced, of those that have grown by more than that."""
 
     def replace(self, path: Path, content: bytes) -> None:
         """Put content at a path, or what is left of it after a kill."""
@@ -36,13 +43,18 @@ class BreakableFiles(Files):
         torn = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         kill = self._before(name, path, torn, content)
         self._inner.replace(path, content)
+        self._kept.pop(path, None)
         self._after(name, kill)
 
     def append(self, path: Path, content: bytes, *, durable: bool = True) -> None:
         """Add content to a file, or what is left of it after a kill."""
         name = f"append {path.name}{_kind(path, content)}"
         kill = self._before(name, path, path, content)
+        if not durable and path not in self._kept:
+            self._kept[path] = path.stat().st_size if self._inner.exists(path) else 0
         self._inner.append(path, content, durable=durable)
+        if durable:
+            self._kept.pop(path, None)
         self._after(name, kill)
 
     def make_folder(self, path: Path) -> None:
@@ -56,7 +68,14 @@ class BreakableFiles(Files):
         """Remove a file."""
         kill = self._before(f"remove {path.name}", path, None, b"")
         self._inner.remove(path)
+        self._kept.pop(path, None)
         self._after(f"remove {path.name}", kill)
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove an empty folder."""
+        kill = self._before(f"remove_folder {path.name}", path, None, b"")
+        self._inner.remove_folder(path)
+        self._after(f"remove_folder {path.name}", kill)
 
     def read(self, path: Path) -> bytes:
         """Return a file's content."""
@@ -91,7 +110,7 @@ class BreakableFiles(Files):
             raise self._trouble(name, path, self._lasting)
         after = None
         for trouble in injector.due("kill-file", name):
-            if trouble.fault == "kill-file-after":
+            if trouble.fault in ("kill-file-after", UNSYNCED):
                 after = trouble
                 continue
             if trouble.fault == "kill-file-torn" and torn is not None:
@@ -100,8 +119,12 @@ class BreakableFiles(Files):
         return after
 
     def _after(self, name: str, kill: Trouble | None) -> None:
-        if kill is not None:
-            self._injector.kill(kill.fault, name)
+        if kill is None:
+            return
+        if kill.fault == UNSYNCED:
+            for path, size in self._kept.items():
+                os.truncate(path, size)
+        self._injector.kill(kill.fault, name)
 
     def _reads(self, name: str, path: Path) -> None:
         self._injector.require_alive()

@@ -1,7 +1,8 @@
 """Schedules drawn from a seed: the same seed, the same schedule, on every machine.
 
 One trouble of each schedule goes by turns through all cells (a fault in a step), so that any few
-hundred seeds in a row come by each of them; the rest are drawn, half by cell and half by fault.
+hundred seeds in a row come by each of them; now and then it strikes a dry run first. What happens
+between two runs has turns of its own. The rest are drawn, half by cell and half by fault.
 Dry runs, several troubles at once, a kill after a kill, the same slot once more and nights in
 between are mixed in.
 """
@@ -31,19 +32,29 @@ _NTH_OF_FEW = (1, 1, 1, 2)
 _COUNTS = (1, 1, 1, 2, 6, None)
 _WEIGHTS = ("0", "0.05", "0.1", "0.15", "0.2", "0.25", "0.3", "0.4")
 _MONEY = ("0.003", "0.02", "0.05", "0.2")
+_LOGS = ("fills.jsonl", "journal.jsonl")
 _LIMITS = (("max_order_weight", "0.1"), ("max_turnover_per_session", "0.5"))
 
 _POST_EVERY = 10
 """Every so many seeds have a mail server and a database."""
 
+_HAPPENS_AT = 5
+"""Of so many seeds this one has the turn of something that happens between two runs."""
+
 _DRY, _QUIET, _SAME_WEIGHTS, _HAPPENING = 0.1, 0.25, 0.2, 0.2
+_DRY_TURN = 0.1
+_ABOUT_ORDERS = ("order-", "cancel-", "replace-", "stop-", "news-", "preview-")
+"""Begins the names of faults that nothing can suffer in a dry run."""
 _OFTEN = ("kill-", "request-", "answer-", "disk-", "news-", "line-")
 """Begins the names of faults that have many occasions in a step."""
 
 _SHORT_STEPS = (2, 3, 5, 10, 11, 12, 13)
 """Steps in which little is asked and written."""
 
-_REPEATED = ("request-", "answer-", "quote-", "overloaded")
+_LIES = ("positions-", "account-")
+"""Begins the names of faults that say something else of what is held: from a run before."""
+
+_REPEATED = ("request-", "answer-", "quote-", "overloaded", *_LIES)
 """Begins the names of faults that may go on, so that asking again does not help."""
 
 _WHOLE = ("mail", "database")
@@ -54,8 +65,8 @@ _AGAIN, _AGAIN_AFTER_KILL, _KILL_AFTER_KILL = 0.05, 0.4, 0.5
 
 _CANCEL, _SUBMIT, _ALERT, _COMMIT = 2, 7, 10, 12
 _NIGHT = 1440
-_RESTING = ("cancel-", "replace-")
-"""Begins the names of faults that strike an order which rests."""
+_RESTING = ("cancel-", "replace-", "quote-")
+"""Begins the names of faults that strike an order which rests and follows the market."""
 
 _REST = Trouble("no-fill", count=None, step=_SUBMIT)
 _BLIND = Trouble("quote-missing", count=None, step=6)
@@ -84,8 +95,13 @@ def draw(venue: str, seed: int, instruments: Sequence[str]) -> Schedule:
     for _ in range(dice.pick(_HOURS)):
         hours.append(_hour(dice, venue, tuple(instruments), hours, post=post))
     _take_turn(dice, venue, seed, instruments, hours)
+    if seed % _POST_EVERY == _HAPPENS_AT:
+        _let_happen(dice, venue, seed, instruments, hours)
     planned = {(each.fault, each.step) for hour in hours for each in hour.troubles}
-    stops = any(name.startswith("stop-") for name, _ in planned)
+    stops = any(
+        name.startswith("stop-") or (name.startswith(_LIES) and step == _SUBMIT)
+        for name, step in planned
+    )
     follows = any(name.startswith(_RESTING) and step == _SUBMIT for name, step in planned)
     ladder, follow = dice.chance(_LADDER), dice.chance(_FOLLOW)
     return Schedule(
@@ -120,20 +136,37 @@ def _take_turn(
         again=hour.again and killed,
         dry=False,
     )
+    row = faults()[trouble.fault]
+    about_orders = row.kind == "engine" or row.name.startswith(_ABOUT_ORDERS)
+    if dice.chance(_DRY_TURN) and row.kind not in _WHOLE and not about_orders:
+        hours[place] = replace(hours[place], again=False)
+        hours.insert(place, replace(hours[place], troubles=(trouble,), happenings=(), dry=True))
+
+
+def _let_happen(
+    dice: Dice, venue: str, seed: int, instruments: Sequence[str], hours: list[Hour]
+) -> None:
+    """Put what has its turn of happening before the last of the hours, if need be one more."""
+    rows = _between(venue)
+    happening = _happening(dice, rows[seed // _POST_EVERY % len(rows)].name, instruments)
+    if len(hours) == 1:
+        hours.append(Hour(60, {}))
+    hours[-1] = replace(hours[-1], happenings=(happening, *hours[-1].happenings[:1]))
 
 
 def with_companions(hours: Sequence[Hour]) -> tuple[Hour, ...]:
     """Return hours in which each trouble finds what it waits for.
 
     A cancel needs an order that rests, from the run before or in its own; an alert needs
-    something that is the matter, a commit a session that has ended.
+    something that is the matter, a commit a session that has ended, a lie about positions some.
     """
     found: list[Hour] = []
     for hour in hours:
         if _strikes(hour, "cancel-", _CANCEL):
             before = found.pop() if found else Hour(60, hour.wanted)
             found.append(_with(before, _REST))
-        if _strikes(hour, "database-", _COMMIT) and not found:
+        lies = any(each.fault.startswith(_LIES) for each in hour.troubles)
+        if (lies or _strikes(hour, "database-", _COMMIT)) and not found:
             found.append(Hour(60, hour.wanted))
         found.append(_accompanied(hour))
     return tuple(found)
@@ -229,10 +262,14 @@ def _troubles(
 
 
 def _happenings(dice: Dice, venue: str, instruments: Sequence[str]) -> tuple[Happening, ...]:
-    rows = [r for r in faults().values() if r.kind == "between" and r.at(venue) is not None]
+    rows = _between(venue)
     return tuple(
         _happening(dice, dice.pick(rows).name, instruments) for _ in range(dice.pick((1, 1, 1, 2)))
     )
+
+
+def _between(venue: str) -> Sequence[FaultRow]:
+    return [r for r in faults().values() if r.kind == "between" and r.at(venue) is not None]
 
 
 def _happening(dice: Dice, what: str, instruments: Sequence[str]) -> Happening:
@@ -245,6 +282,8 @@ def _happening(dice: Dice, what: str, instruments: Sequence[str]) -> Happening:
         return Happening(what, subject, dice.pick(("0.5", "1")))
     if what == "split":
         return Happening(what, subject, dice.pick(("2", "4", "0.1")))
+    if what == "file-torn":
+        return Happening(what, dice.pick(_LOGS))
     if what == "config-changed":
         key, value = dice.pick(_LIMITS)
         return Happening(what, text=key, quantity=value)

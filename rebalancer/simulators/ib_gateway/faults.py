@@ -36,8 +36,14 @@ class Do(StrEnum):
     NO_END = "no-end"  # all rows, the end marker never comes
     HALF = "half"  # the first half of the rows, no end marker
     GAPS = "gaps"  # every second row and the end marker: a lie
+    NO_ROWS = "no-rows"  # no position, and the end marker: a lie
+    OLD_ROWS = "old-rows"  # the positions of `seconds` ago, and the end marker
+    OLD_ACCOUNT = "old-account"  # positions, cash and values of `seconds` ago
     ERROR = "error"  # `code` and `text` instead of acting
+    ERROR_CUT = "error-cut"  # `code` and `text` instead of acting, then the connection breaks
     NOTICE = "notice"  # `code` and `text`, then it is acted upon
+    INACTIVE = "inactive"  # the order works, is told to be Inactive, comes back after `seconds`
+    SECOND_ID = "second-id"  # the order's first news have another permId than all later ones
     CAP = "cap"  # of the order that is placed, at most `quantity` ever trades
     # To one of the gateway's messages.
     HOLD = "hold"  # it and all after it come `seconds` later
@@ -50,6 +56,8 @@ class Do(StrEnum):
     NO_QUOTE = "no-quote"  # no ticks for this request for market data
     CROSSED = "crossed-quote"
     ONE_SIDED = "one-sided-quote"  # without an ask
+    ZERO = "zero-quote"  # every price is 0
+    NAN = "nan-quote"  # every price is no number
     STALE = "stale-quote"  # its last time is `seconds` old
     DELAYED = "delayed-quote"  # delayed data (type 3) with notice 10167
 
@@ -97,8 +105,9 @@ class WireFault:
 
     `on`: what it waits for; several with `|` between them. `subject` limits it to an
     instrument (its id, or its symbol) or an order's reference ('' any; occasions of others
-    are not counted). `seconds` are of the wire, not of the market, except for `skew` and
-    `stale-quote`. `with_id` False: an error comes with id -1 instead of the request's.
+    are not counted). `seconds` are of the wire, not of the market, except for `skew`,
+    `stale-quote`, `old-rows` and `old-account`. `with_id` False: an error comes with id -1
+    instead of the request's.
     """
 
     on: str

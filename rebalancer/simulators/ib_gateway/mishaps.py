@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rebalancer.simulators.ib_gateway import lies
 from rebalancer.simulators.ib_gateway.faults import Do, WireFault
 from rebalancer.simulators.ib_gateway.frames import pack
 
@@ -81,6 +82,11 @@ def _error(tap: Tap, fault: WireFault, asked: Asked) -> None:
     tap.error(asked.number if fault.with_id else -1, fault)
 
 
+def _error_cut(tap: Tap, fault: WireFault, asked: Asked) -> None:
+    _error(tap, fault, asked)
+    tap.drop()
+
+
 def _notice(tap: Tap, fault: WireFault, asked: Asked) -> None:
     tap.error(asked.number if fault.with_id else -1, fault)
     tap.run(asked)
@@ -148,7 +154,13 @@ REQUESTS: Mapping[Do, Callable[[Tap, WireFault, Asked], None]] = {
     Do.NO_END: _no_end,
     Do.HALF: _half,
     Do.GAPS: _gaps,
+    Do.NO_ROWS: lies.no_rows,
+    Do.OLD_ROWS: lies.old_rows,
+    Do.OLD_ACCOUNT: lies.old_account,
+    Do.INACTIVE: lies.inactive,
+    Do.SECOND_ID: lies.second_id,
     Do.ERROR: _error,
+    Do.ERROR_CUT: _error_cut,
     Do.NOTICE: _notice,
     Do.CAP: _cap,
     Do.ACCOUNT: _account,
@@ -157,6 +169,8 @@ REQUESTS: Mapping[Do, Callable[[Tap, WireFault, Asked], None]] = {
     Do.CROSSED: _quote,
     Do.ONE_SIDED: _quote,
     Do.STALE: _quote,
+    Do.ZERO: _quote,
+    Do.NAN: _quote,
     Do.DELAYED: _quote,
 }
 

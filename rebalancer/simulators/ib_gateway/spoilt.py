@@ -17,6 +17,8 @@ _OTHER_SIDE = {1: 2, 2: 1, 66: 67, 67: 66, 0: 3, 3: 0, 69: 70, 70: 69}
 _DELAYED = {1: 66, 2: 67, 4: 68, 6: 72, 7: 73, 9: 75, 14: 76, 0: 69, 3: 70, 5: 71, 8: 74, 45: 88}
 _TICKS = frozenset({"tickPrice", "tickSize", "tickString", "tickGeneric"})
 _DELAYED_TYPE = 3
+_PRICE = 4
+"""Where a price stands in the fields of `tickPrice`."""
 
 
 class Spoilt:
@@ -45,6 +47,15 @@ class Spoilt:
             return values
         return _quote(fault, name, values)
 
+    def fields(
+        self, name: str, values: Mapping[str, Any], fields: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return a message's fields as they are sent; no layout lets no number pass."""
+        fault = self.quotes.get(values.get("reqId", -1))
+        if fault is None or fault.do is not Do.NAN or name != "tickPrice":
+            return fields
+        return (*fields[:_PRICE], "NaN", *fields[_PRICE + 1 :])
+
 
 def _renamed(values: Mapping[str, Any], right: str, wrong: str) -> Mapping[str, Any]:
     """Return values in which one account's id stands for another's."""
@@ -67,6 +78,8 @@ def _quote(fault: WireFault, name: str, values: Mapping[str, Any]) -> Mapping[st
         return {**values, "price": -1, "size": 0}
     if fault.do is Do.ONE_SIDED and name == "tickSize" and tick in _ASK_SIZES:
         return {**values, "size": 0}
+    if fault.do is Do.ZERO and name == "tickPrice":
+        return {**values, "price": 0}
     if fault.do is Do.STALE and tick in _LAST_TIMES:
         return {**values, "value": str(int(values["value"]) - round(fault.seconds))}
     if fault.do is Do.DELAYED:

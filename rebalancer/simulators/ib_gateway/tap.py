@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rebalancer.simulators.ib_gateway.codec import encode
 from rebalancer.simulators.ib_gateway.faults import TEXTS, Do, WireFault
 from rebalancer.simulators.ib_gateway.frames import pack
+from rebalancer.simulators.ib_gateway.lies import OrderLies
 from rebalancer.simulators.ib_gateway.mishaps import MESSAGES, REQUESTS
 from rebalancer.simulators.ib_gateway.spoilt import Spoilt
 from rebalancer.simulators.ib_gateway.subjects import Subjects, number_of
@@ -58,6 +59,7 @@ class Tap:
         self.version = 0
         self.client_id: int | None = None
         self.spoilt = Spoilt()
+        self.orders = OrderLies()
         self.lost_orders: set[int] = set()
         self.lost_requests: set[int] = set()
         self.stalled = False
@@ -131,11 +133,14 @@ class Tap:
         if self._is_lost(name, values):
             self._note(False, name, encode(name, self.version, **values), "fault: lose-answer")
             return
+        if name in ("orderStatus", "openOrder"):
+            values = self.orders.message(self, number_of(values, "orderId"), name, values)
         spoilt = self.spoilt.message(name, values, self.gateway)
         if spoilt is None:
             self._note(False, name, encode(name, self.version, **values), "fault: no-quote")
             return
-        self._out(name, encode(name, self.version, **spoilt), subjects)
+        fields = encode(name, self.version, **spoilt)
+        self._out(name, self.spoilt.fields(name, values, fields), subjects)
 
     def say_raw(self, name: str, fields: Sequence[str]) -> None:
         """Send a frame that has no layout: the version at the beginning."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from rebalancer.simulators.faults import at_the_engine
 from rebalancer.simulators.faults.hours import Trouble
 from rebalancer.simulators.faults.injection import Injector
 from rebalancer.simulators.faults.waiting import Waiting
+from rebalancer.simulators.ib_gateway import lies
 from rebalancer.simulators.ib_gateway.faults import Do, WireFault
 from rebalancer.simulators.ib_gateway.memory import LocalGateway
 from rebalancer.simulators.ib_gateway.occasions import CLIENT, GATEWAY, fits
 
 _REQUESTS = CLIENT - {"connect", "handshake", "garbage", "advance"}
+_POSITIONS = frozenset({"reqPositions", "reqAccountUpdates"})
 _ORDER_WORDS = frozenset({"openOrder", "orderStatus", "execDetails", "commissionReport"})
 
 WIRE: Mapping[str, tuple[Do, frozenset[str]]] = {
@@ -28,6 +31,10 @@ WIRE: Mapping[str, tuple[Do, frozenset[str]]] = {
     "answer-unended": (Do.NO_END, _REQUESTS),
     "answer-half": (Do.HALF, _REQUESTS),
     "answer-refused": (Do.ERROR, _REQUESTS),
+    "pacing-cut": (Do.ERROR_CUT, _REQUESTS),
+    "positions-empty": (Do.NO_ROWS, _POSITIONS),
+    "positions-stale": (Do.OLD_ROWS, _POSITIONS),
+    "account-stale": (Do.OLD_ACCOUNT, _POSITIONS),
     "answer-torn": (Do.CUT_INSIDE, GATEWAY),
     "answer-garbled": (Do.GARBAGE_BYTES, GATEWAY),
     "line-silent": (Do.STALL, _REQUESTS),
@@ -42,6 +49,8 @@ WIRE: Mapping[str, tuple[Do, frozenset[str]]] = {
     "order-delayed": (Do.DELAY, frozenset({"placeOrder:new"})),
     "order-refused": (Do.ERROR, frozenset({"placeOrder:new"})),
     "order-noticed": (Do.NOTICE, frozenset({"placeOrder:new"})),
+    "order-inactive": (Do.INACTIVE, frozenset({"placeOrder:new"})),
+    "order-renumbered": (Do.SECOND_ID, frozenset({"placeOrder:new"})),
     "cancel-unheard": (Do.LOSE, frozenset({"cancelOrder"})),
     "cancel-answered-no": (Do.ERROR, frozenset({"cancelOrder"})),
     "replace-lost": (Do.LOSE, frozenset({"placeOrder:change"})),
@@ -60,6 +69,8 @@ WIRE: Mapping[str, tuple[Do, frozenset[str]]] = {
     "quote-crossed": (Do.CROSSED, frozenset({"reqMktData"})),
     "quote-one-sided": (Do.ONE_SIDED, frozenset({"reqMktData"})),
     "quote-stale": (Do.STALE, frozenset({"reqMktData"})),
+    "quote-zero": (Do.ZERO, frozenset({"reqMktData"})),
+    "quote-nan": (Do.NAN, frozenset({"reqMktData"})),
     "quote-delayed": (Do.DELAYED, frozenset({"reqMktData"})),
 }
 """The names of `cells.toml`: what each does, and the messages that can suffer it."""
@@ -74,6 +85,7 @@ class TroubledWire:
 
     injector: Injector
     account: str = ""
+    shows: Callable[[WireFault], bool] = lambda _fault: True
     _closed_until: float = 0.0
 
     def __post_init__(self) -> None:
@@ -105,6 +117,8 @@ class TroubledWire:
             if fault.subject and fault.subject not in subjects:
                 continue
             able = [name for name in names if name in messages and fits(name, fault.do)]
+            if able and not self.shows(fault):
+                continue  # a lie that says what is true strikes nobody
             if struck is None and able and waiting.due(able, self.injector.at_step):
                 self.injector.hit(waiting.trouble.fault, able[-1])
                 struck = fault
@@ -140,7 +154,7 @@ def translated(trouble: Trouble) -> tuple[WireFault, frozenset[str]]:
 def begin(control: LocalGateway, injector: Injector) -> None:
     """Let the troubles of a run strike at a gateway, instead of those of the run before."""
     gateway = control.gateway
-    gateway.faults = TroubledWire(injector)
+    gateway.faults = TroubledWire(injector, shows=partial(lies.would_show, gateway))
     gateway.hearing = injector
     at_the_engine.begin(gateway.exchange.faults, injector)
 

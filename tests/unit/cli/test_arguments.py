@@ -41,6 +41,14 @@ def test_options_are_not_guessed_from_their_beginning() -> None:
         parse(["run", "--dry"])
 
 
+def test_a_span_in_seconds_is_refused_with_the_units_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(["watchdog", "--older-than", "1s"])
+    assert "seconds are not known" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

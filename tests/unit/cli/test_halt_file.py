@@ -17,10 +17,16 @@ max_order_weight = = 3
 """
 
 
-def test_halt_works_on_a_file_that_is_not_toml_any_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ran", "code"), [(True, 0), (False, 2)])
+def test_halt_works_on_a_file_that_is_not_toml_any_more(
+    tmp_path: Path, *, ran: bool, code: int
+) -> None:
     path = tmp_path / "growth.toml"
     path.write_text(BROKEN, encoding="utf-8")
-    assert main(["halt", "broken", "--config", str(path)]) == 0
+    if ran:
+        (tmp_path / "books" / "growth").mkdir(parents=True)
+        (tmp_path / "books" / "growth" / "lock").touch()
+    assert main(["halt", "broken", "--config", str(path)]) == code
     assert "broken" in (tmp_path / "books" / "growth" / "HALT").read_text(encoding="utf-8")
 
 

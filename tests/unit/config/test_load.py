@@ -397,7 +397,7 @@ universe = ["BTCUSDT.PERP@BINANCE", "ETHUSDT.PERP@BINANCE"]
 
 
 def test_an_account_at_binance_is_read_whole(tmp_path: Path) -> None:
-    keys = {"REBALANCER_BINANCE_API_KEY": "k", "REBALANCER_COINS_BINANCE_API_SECRET": "s"}
+    keys = {"REBALANCER_BINANCE_API_KEY": "a-key", "REBALANCER_COINS_BINANCE_API_SECRET": "hidden"}
     config = load(write(tmp_path, BINANCE), keys)
     assert config.real_money
     assert config.account_key == "123456789-usdm"
@@ -405,8 +405,8 @@ def test_an_account_at_binance_is_read_whole(tmp_path: Path) -> None:
     assert config.planning.time_in_force is TimeInForce.GTD
     assert config.fees.schedule == "binance-usdm"
     words = config.passwords
-    assert words.binance_key is not None and words.binance_key.reveal() == "k"
-    assert words.binance_secret is not None and words.binance_secret.reveal() == "s"
+    assert words.binance_key is not None and words.binance_key.reveal() == "a-key"
+    assert words.binance_secret is not None and words.binance_secret.reveal() == "hidden"
     assert "123" not in repr(words)
 
 

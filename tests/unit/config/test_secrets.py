@@ -9,6 +9,7 @@ import pytest
 
 from rebalancer.config import load
 from rebalancer.errors import ConfigError, Problem
+from rebalancer.model.secret import masked
 from tests.unit.config.test_load import GOOD, write
 
 HUSH = "hush-hush"
@@ -41,9 +42,9 @@ def test_the_nearest_place_wins(tmp_path: Path) -> None:
         "REBALANCER_SMTP_PASSWORD": "variable",
     }
     assert smtp(path, {}) is None
-    secrets(tmp_path, 'smtp_password = "file"\n')
-    assert smtp(path, {}) == "file"
-    secrets(tmp_path, 'smtp_password = "file"\n["my-fund"]\nsmtp_password = "own file"\n')
+    secrets(tmp_path, 'smtp_password = "the file"\n')
+    assert smtp(path, {}) == "the file"
+    secrets(tmp_path, 'smtp_password = "the file"\n["my-fund"]\nsmtp_password = "own file"\n')
     assert smtp(path, {}) == "own file"
     assert smtp(path, {"REBALANCER_SMTP_PASSWORD": "variable"}) == "variable"
     assert smtp(path, places) == "own variable"
@@ -120,3 +121,18 @@ def test_a_database_url_without_one_is_fine(tmp_path: Path, url: str) -> None:
     )
     assert config.database.url == url
     assert config.passwords.database is not None
+
+
+@pytest.mark.parametrize("key", ["smtp_password", "database_password", "binance_api_secret"])
+@pytest.mark.parametrize("text", ["x", "4q8z"])
+def test_a_secret_too_short_to_be_masked_is_refused(tmp_path: Path, key: str, text: str) -> None:
+    # A text of less than five letters stays readable wherever it stands (`model.secret`).
+    (problem,) = refused(write(tmp_path), {f"REBALANCER_{key.upper()}": text})
+    assert (problem.key, problem.value) == (key, "")
+    assert "has less than 5 letters" in problem.message
+    assert text not in str(problem).removeprefix(problem.file)
+
+
+def test_five_letters_are_enough_to_be_masked(tmp_path: Path) -> None:
+    assert smtp(write(tmp_path), {"REBALANCER_SMTP_PASSWORD": "4q8zj"}) == "4q8zj"
+    assert masked("it was 4q8zj, he said") == "it was ***, he said"

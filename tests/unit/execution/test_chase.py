@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from rebalancer.execution import (
     peg_price,
     start,
 )
-from rebalancer.model.market import Freshness
+from rebalancer.model.market import Freshness, Quote
 from rebalancer.model.orders import ApprovedOrder, OrderStatus, OrderType, TimeInForce, WorkingOrder
 from rebalancer.risk import heir_of, too_small
 from tests.unit.risk.builders import NOW, A, a_fill, a_quote, a_stock, an_approved, d
@@ -34,6 +35,10 @@ S = OrderStatus
 ORDER = an_approved(quantity="10")  # at 100, worst 101
 SELL = an_approved(quantity="-10")  # at 100, worst 99
 RULES = WorkParameters(window_seconds=120, repeg_seconds=10, taker_after_seconds=45)
+
+
+def peg(state: OrderState, quote: Quote | None) -> Decimal | None:
+    return peg_price(state, quote, now=NOW, oldest_seconds=60)
 
 
 def later(seconds: float) -> datetime:
@@ -143,7 +148,7 @@ def test_a_post_only_order_is_never_left_to_end_by_itself() -> None:
 def test_the_price_is_the_best_of_its_own_side_within_what_was_approved(
     order: ApprovedOrder, middle: str, price: str
 ) -> None:
-    assert peg_price(told(order=order), a_quote(A, middle)) == d(price)
+    assert peg(told(order=order), a_quote(A, middle)) == d(price)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +156,18 @@ def test_the_price_is_the_best_of_its_own_side_within_what_was_approved(
     [{"bid": None}, {"ask": d(99)}, {"freshness": Freshness.DELAYED}, {"bid": d("NaN")}],
 )
 def test_a_poor_quote_moves_nothing(changes: dict[str, Any]) -> None:
-    assert peg_price(told(), a_quote(A, "100", **changes)) is None
-    assert peg_price(told(), None) is None
+    assert peg(told(), a_quote(A, "100", **changes)) is None
+    assert peg(told(), None) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "price"), [(60, "99.99"), (61, None), (-60, "99.99"), (-61, None)]
+)
+def test_an_order_is_moved_by_no_older_quote_than_it_may_be_sent_by(
+    seconds: int, price: str | None
+) -> None:
+    quote = a_quote(A, "100", at=NOW - timedelta(seconds=seconds))
+    assert peg(told(), quote) == (None if price is None else d(price))
 
 
 def test_an_heir_stays_within_what_was_approved() -> None:

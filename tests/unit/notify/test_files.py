@@ -48,6 +48,7 @@ def test_a_disk_that_refuses_is_a_note(tmp_path: Path) -> None:
         def replace(self, path: Path, content: bytes) -> None:
             raise FileTrouble("the disk is full")
 
-    (flag,) = FilePost(tmp_path, Full()).send([MAIL])
+    flag, lost = FilePost(tmp_path, Full()).send([MAIL])
     assert (flag.code, flag.step) == ("mail-late", Step.DAILY_UPDATE)
+    assert (lost.code, lost.subject) == ("mail-late", MAIL.key), "who asked for it owes it still"
     assert "the disk is full" in flag.message

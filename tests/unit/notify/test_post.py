@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rebalancer.model.flags import Severity, Step
+from rebalancer.model.flags import RUN, Severity, Step
 from rebalancer.model.records import Mail
 from rebalancer.notify.mail import MailNotSent
 from rebalancer.notify.outbox import Outbox
@@ -64,6 +64,22 @@ def test_what_cannot_leave_waits_and_leaves_first_next_time_once(tmp_path: Path)
     assert post(tmp_path, up).send([mail("alert:2")]) == ()
     assert post(tmp_path, up).send([]) == ()
     assert up.took == ["mail:start:2026-11-20", "alert:2"]
+
+
+def test_what_neither_disk_nor_server_takes_is_named(tmp_path: Path) -> None:
+    class Full(Files):
+        def replace(self, path: Path, content: bytes) -> None:
+            raise FileTrouble("the disk is full")
+
+    mails = [mail("mail:start:2026-11-20"), mail("mail:middle:2026-11-20")]
+    bad = FakeServer(bad=frozenset({"mail:middle:2026-11-20"}))
+    told, *lost = post(tmp_path, bad, Full()).send(mails)
+    assert told.subject == RUN
+    assert [flag.subject for flag in lost] == ["mail:middle:2026-11-20"]
+    assert bad.took == ["mail:start:2026-11-20"]
+    down = FakeServer(down=True)
+    _, *lost = post(tmp_path, down, Full()).send(mails)
+    assert [flag.subject for flag in lost] == [each.key for each in mails]
 
 
 def test_a_server_that_is_down_is_tried_once_in_a_run(tmp_path: Path) -> None:

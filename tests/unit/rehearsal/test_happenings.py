@@ -70,6 +70,17 @@ def test_without_an_answer_of_the_strategies_the_sleeve_is_flagged() -> None:
     assert "generator-failed" in {flag.code for flag in record.flags}
 
 
+@pytest.mark.parametrize("name", ["fills.jsonl", "journal.jsonl"])
+def test_the_last_line_of_either_log_is_torn_and_the_next_run_mends_it(
+    name: str, tmp_path: Path
+) -> None:
+    torn = (Happening("file-torn", name),)
+    schedule = Schedule("ib", 0, (Hour(60, {FIRST["ib"]: "0.4"}), Hour(60, {}, (), torn)))
+    played = play(STAGE["ib"], schedule, folder=tmp_path)
+    assert played.hits["file-torn", 1] == 1
+    assert played.violations == ()
+
+
 def test_what_cannot_happen_does_not(tmp_path: Path) -> None:
     schedule = Schedule(
         "ib", 0, (Hour(60, {}, (), (Happening("split"), Happening("liquidation"))),)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rebalancer.model.codec import to_plain
 from rebalancer.model.flags import Severity
-from rebalancer.simulators.faults.schedule import Happening
 from tests.unit.rehearsal.scenes import (
     FIRST,
     A,
@@ -121,14 +119,6 @@ def test_a_breaker_that_the_next_run_forgot_is_seen(tmp_path: Path) -> None:
 def test_a_breaker_that_ends_by_itself_may_be_gone(tmp_path: Path) -> None:
     scene = Scene()
     scene.latch(FIRST, "reconciliation-break", Severity.HOLD, A)
-    assert scene.broken(tmp_path) == set()
-
-
-def test_a_breaker_that_the_owner_lifted_may_be_gone(tmp_path: Path) -> None:
-    scene = Scene()
-    scene.latch(FIRST, "drawdown", Severity.HALT)
-    scene.hours = (scene.hours[0], replace(scene.hours[0], happenings=(Happening("resume"),)))
-    scene.runs[1].hour = 1
     assert scene.broken(tmp_path) == set()
 
 

@@ -133,11 +133,11 @@ def test_a_halted_run_that_calls_itself_finished_is_seen(tmp_path: Path) -> None
 
 def test_a_daily_mail_with_another_net_liquidation_is_seen(tmp_path: Path) -> None:
     scene = Scene()
-    says = "net liquidation 49,999.00 USD, run of 2026-01-05 16:05 UTC"
-    scene.runs[1].mails = (("books: middle of the session", says),)
+    says = "figures as of the run of\n2026-01-05 16:05 UTC; net liquidation 49,999.00 USD"
+    scene.runs[1].mails = (("books: session middle 2026-01-05", says),)
     assert scene.broken(tmp_path) == set()
     lies = says.replace("49,999", "50,000")
-    scene.runs[1].mails = (("books: middle of the session", lies),)
+    scene.runs[1].mails = (("books: session middle 2026-01-05", lies),)
     assert scene.broken(tmp_path) == {TRUE}
 
 

@@ -54,6 +54,17 @@ def test_empty_cells_and_violations_are_counted() -> None:
     assert [each["seed"] for each in plain["violations"]] == [2, 2]
 
 
+def test_what_struck_dry_runs_is_counted_apart() -> None:
+    summary = Summary("ib", APPLICABLE)
+    assert not any("dry runs" in line for line in summary.lines())
+    hits = Counter({("disk-full", 7): 5, ("restart", 4): 1})
+    dry = Counter({("disk-full", 7): 2, ("restart", 4): 1})
+    summary.add(Result("ib", 1, (), hits, dry_hits=dry))
+    assert "in dry runs: 3 times, 2 of the faults" in summary.lines()
+    assert summary.plain()["dry_hits"] == {"disk-full": {"7": 2}, "restart": {"4": 1}}
+    assert summary.hits["disk-full", 7] == 5
+
+
 def test_each_invariant_is_told_before_it_is_told_again() -> None:
     campaign = Campaign(Orders(("ib",), 3), lambda _venue: None)  # type: ignore[arg-type,return-value]
     summary = campaign.summaries["ib"] = Summary("ib", APPLICABLE)

@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.model.money import Money
-from rebalancer.model.orders import Action, OrderStatus
+from rebalancer.model.orders import Action, OrderStatus, RefusedOrder
 from rebalancer.model.records import Mode, RunRecord
 from rebalancer.reports.costs import costs, costs_text, session_rows, tally
 from rebalancer.reports.rows import Fate, OrderRow, idle_rows, order_rows, position_rows
+from rebalancer.reports.summary import summary_text
 from tests.unit.reports.stories import (
     APPLE,
     COKE,
@@ -87,6 +88,34 @@ def test_a_dry_run_sends_nothing_and_says_so() -> None:
     row = only(record(mode=Mode.DRY_RUN, approved=(order,)))
     assert row.fate is Fate.NOT_SENT
     assert "DRY RUN" in row.why
+
+
+def test_an_order_that_a_halt_file_kept_back_names_the_file_and_no_dry_run() -> None:
+    order = approved(intent(APPLE, "10", "50"))
+    kept = working(order, "0", OrderStatus.NOT_SENT, message="the run stopped")
+    halt = flag("halt-file", "HALT", message="a HALT file forbids sending: mid orders")
+    row = only(record(mode=Mode.PAPER, approved=(order,), orders=(kept,), flags=(halt,)))
+    assert (row.fate, row.why) == (Fate.NOT_SENT, "a HALT file forbids sending: mid orders")
+    dry = record(mode=Mode.DRY_RUN, approved=(order,), orders=(kept,), flags=(halt,))
+    assert only(dry).why == "a HALT file forbids sending: mid orders"
+
+
+def test_an_order_that_stayed_here_tells_its_own_reason_and_a_later_halt_is_none() -> None:
+    order = approved(intent(APPLE, "10", "50"))
+    kept = working(order, "0", OrderStatus.NOT_SENT, message="the gateway lost its connection")
+    late = flag("many-breaks", "HALT", message="books and venue disagree", step=9)
+    row = only(record(approved=(order,), orders=(kept,), flags=(late,)))
+    assert (row.fate, row.why) == (Fate.NOT_SENT, "the gateway lost its connection")
+
+
+def test_after_the_close_an_order_is_not_sent_and_no_gate_refused_it() -> None:
+    closed = RefusedOrder(intent(APPLE, "10", "50"), "session", "the market is closed")
+    rows = order_rows(record(refused=(closed,)))
+    assert [(row.fate, row.why) for row in rows] == [(Fate.NOT_SENT, "the market is closed")]
+    assert tally(rows) == "no orders sent, 1 not sent: the market is closed"
+    text = " ".join(summary_text(record(refused=(closed,))).split())
+    assert "what became of it: not sent: the market is closed" in text
+    assert "gate" not in text
 
 
 def test_orders_of_a_halted_run_name_the_halt() -> None:

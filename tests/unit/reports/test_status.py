@@ -10,7 +10,8 @@ from decimal import Decimal
 from rebalancer.model.flags import LatchedFlag, Severity, TradingState
 from rebalancer.model.records import Mode, Standing
 from rebalancer.reports.status import Status, grave, status_data, status_text
-from tests.unit.reports.stories import APPLE, SLOT, busy, new_york
+from rebalancer.reports.summary import summary_text
+from tests.unit.reports.stories import APPLE, SLOT, busy, flag, new_york, record
 
 D = Decimal
 NOW = datetime(2020, 3, 2, 16, 5, tzinfo=UTC)
@@ -55,9 +56,25 @@ def test_the_text_answers_the_owners_questions() -> None:
 
 
 def test_a_halt_file_is_named_with_what_removes_it() -> None:
-    text = status_text(status(halt_reason="going on holiday"))
+    text = status_text(status(halt_reason="going on holiday", halt_files=["state/HALT"]))
+    assert text.count("a HALT file forbids sending (state/HALT): going on holiday") == 1
+    assert text.count("A HALT file forbids sending (state/HALT): going on holiday.") == 1
     assert "going on holiday" in text
     assert "`rebalancer resume`" in text
+
+
+def test_a_halt_file_makes_the_trading_state_halted_while_it_stands() -> None:
+    active = status(standing=Standing(), halt_reason="going on holiday")
+    text = " ".join(status_text(active).split())
+    assert "Trading state HALTED: by a HALT file" in text
+    assert "ACTIVE" not in text
+    data = status_data(active)
+    assert (data["state"], data["state_reason"]) == ("HALTED", "a HALT file")
+    assert "Trading state ACTIVE." in status_text(status(standing=Standing()))
+    seen = record(standing=Standing(), flags=(flag("halt-file", "HALT"),))
+    assert "HALTED: by a HALT file" in summary_text(seen)
+    over = status_text(status(record=seen, standing=Standing()))
+    assert "HALTED: by a HALT file" not in over
 
 
 def test_a_portfolio_that_never_ran_says_so() -> None:

@@ -155,6 +155,9 @@ def some_limits(**changes: Any) -> Limits:
         "max_position_weight": d("0.6"),
         "max_gross_leverage": d("1.05"),
         "max_net_leverage": d("1.05"),
+        "max_orders_per_run": 100,
+        "max_orders_per_session": 300,
+        "max_turnover_per_session": d(2),
     }
     return Limits(**{**values, **changes})
 

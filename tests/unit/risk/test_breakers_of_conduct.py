@@ -16,7 +16,13 @@ from rebalancer.model.conduct import Conduct, Result, Shortfall
 from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step, TradingState
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.records import ExternalFlow, RunTally, SessionTally, Standing
-from rebalancer.risk import StandingVerdict, clear, evaluate_breakers, evaluate_plan
+from rebalancer.risk import (
+    StandingVerdict,
+    clear,
+    evaluate_breakers,
+    evaluate_plan,
+    remember_plan,
+)
 from tests.unit.risk.builders import (
     NOW,
     A,
@@ -337,31 +343,32 @@ def test_bad_history_of_a_part_of_the_universe_reduces_and_of_most_halts(
     assert latched(judge(verdict.standing, conduct=UNIVERSE)) == []
 
 
-def test_two_bad_instruments_of_two_are_held_one_by_one() -> None:
-    conduct = Conduct(universe=NAMES[:2])
-    assert latched(judge(conduct=conduct, flags=bad(2))) == []
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_universe_smaller_than_three_halts_when_all_of_it_is_bad(size: int) -> None:
+    conduct = Conduct(universe=NAMES[:size])
+    assert latched(judge(conduct=conduct, flags=bad(size - 1))) == []
+    assert latched(judge(conduct=conduct, flags=bad(size))) == ["data-missing", "data-poor"]
 
 
-def planned(
-    standing: Standing = ACCEPTED, wanted: int = 0, hours: int = 0, **changes: Any
-) -> StandingVerdict:
-    values: dict[str, Any] = {"flags": (), "open_now": True} | changes
+def test_an_empty_universe_has_no_bad_instruments() -> None:
+    assert latched(judge(conduct=Conduct(), flags=bad(2))) == []
+
+
+def planned(standing: Standing = ACCEPTED, wanted: int = 0, **changes: Any) -> StandingVerdict:
+    values: dict[str, Any] = {"flags": (), "session": MONDAY} | changes
     return evaluate_plan(
-        standing,
-        worth(100_000),
-        some_limits(),
-        d(wanted),
-        UNIVERSE,
-        slot=NOW + hours * HOUR,
-        now=NOW,
-        **values,
+        standing, worth(100_000), some_limits(), d(wanted), UNIVERSE, now=NOW, **values
     )
 
 
-def with_history(count: int, wanted: int) -> Standing:
+def sent(standing: Standing, amount: int, hours: int = 0) -> Standing:
+    return remember_plan(standing, worth(100_000), NOW + hours * HOUR, d(amount))
+
+
+def with_history(count: int, amount: int) -> Standing:
     standing = ACCEPTED
     for hours in range(count):
-        standing = planned(standing, wanted, -count + hours).standing
+        standing = sent(planned(standing, amount).standing, amount, -count + hours)
     return standing
 
 
@@ -369,7 +376,7 @@ def test_missing_prices_are_judged_when_the_plan_is_made() -> None:
     verdict = planned(flags=bad(6, "price-missing"))
     assert sorted(latched(verdict)) == ["data-missing", "data-poor"]
     assert {flag.severity for flag in verdict.flags} == {Severity.HALT, Severity.HOLD}
-    closed = planned(flags=bad(6, "price-missing"), open_now=False)
+    closed = planned(flags=bad(6, "price-missing"), session=None)
     assert latched(closed) == []
     kept = judge(verdict.standing, conduct=UNIVERSE)  # step 4 has not seen prices yet:
     assert sorted(latched(kept)) == ["data-missing", "data-poor"]  # it stands,
@@ -378,7 +385,7 @@ def test_missing_prices_are_judged_when_the_plan_is_made() -> None:
     again = planned(kept.standing, flags=bad(6, "price-missing"))
     assert again.standing.state is TradingState.HALTED
     assert {flag.since for flag in again.standing.latched} == {NOW}
-    assert sorted(latched(planned(kept.standing, open_now=False))) == ["data-missing", "data-poor"]
+    assert sorted(latched(planned(kept.standing, session=None))) == ["data-missing", "data-poor"]
     over = planned(kept.standing)
     assert latched(over) == []
     assert over.standing.state is TradingState.ACTIVE
@@ -395,7 +402,7 @@ def test_a_plan_far_from_its_history_halts_its_own_run() -> None:
     assert latched(judge(verdict.standing)) == ["turnover-odd"]
 
 
-def test_a_plan_is_judged_by_enough_plans_that_wanted_anything() -> None:
+def test_a_plan_is_judged_by_enough_plans_of_which_something_was_sent() -> None:
     assert planned(with_history(19, 4_000), 90_000).flags == ()
     idle = with_history(25, 0)
     assert idle.wanted_turnover == {}
@@ -406,8 +413,7 @@ def test_a_plan_is_judged_by_enough_plans_that_wanted_anything() -> None:
 
 
 def test_the_same_slot_again_is_one_plan() -> None:
-    once = planned(ACCEPTED, 4_000).standing
-    again = planned(once, 5_000).standing
+    again = sent(sent(ACCEPTED, 4_000), 5_000)
     assert list(again.wanted_turnover.values()) == [d("0.05")]
 
 
@@ -419,16 +425,11 @@ def test_the_owner_lets_a_large_plan_pass_for_one_session() -> None:
     # The owner spoke in the evening; the session after it makes such a plan, and once more
     # for what was left of it.
     tuesday = judge(resumed, session=TUESDAY).standing
-    traded = planned(planned(tuesday, 100_000).standing, 60_000, 1)
-    assert traded.flags == ()
-    assert planned(judge(traded.standing, session=WEDNESDAY).standing, 80_000).flags != ()
-
-
-def test_an_ordinary_plan_does_not_use_up_the_owners_word() -> None:
-    halted = planned(with_history(20, 1_000), 80_000).standing
-    resumed, _ = clear(halted, ["turnover-odd"], None, NOW)
-    quiet = planned(resumed, 1_000).standing
-    assert planned(judge(quiet, session=TUESDAY).standing, 80_000).flags == ()
+    first = planned(tuesday, 100_000, session=TUESDAY)
+    traded = planned(first.standing, 60_000, session=TUESDAY)
+    assert (first.flags, traded.flags) == ((), ())
+    wednesday = judge(traded.standing, session=WEDNESDAY).standing
+    assert planned(wednesday, 80_000, session=WEDNESDAY).flags != ()
 
 
 def test_a_latched_hold_on_the_run_means_reducing_whatever_this_run_flags() -> None:

@@ -206,3 +206,17 @@ def test_status_has_a_row_of_each_flag_as_it_is() -> None:
     assert first.command == FLAG_TABLE["symbol-loss"].command
     assert first.ended_by == FLAG_TABLE["symbol-loss"].ended_by
     assert (second.code, second.effect, second.until) == ("unresolved-order", "", None)
+
+
+def test_a_split_is_no_contract() -> None:
+    found, said = lifted(latched("corporate-action", A, "2:1"))
+    assert said == "prices and books count as they are now"
+    assert found == FULL
+
+
+def test_naming_nothing_lifts_nothing() -> None:
+    # A flag of the whole run has '' for its subject: that is no name.
+    standing = replace(FULL, latched=(latched("drawdown", "", "1|2"),))
+    found, words = clear(standing, [""], WORTH, NOW)
+    assert found.latched == standing.latched
+    assert words == ("nothing latched is ",)

@@ -107,3 +107,11 @@ def test_one_order_more_than_the_venue_takes_is_refused() -> None:
     few = replace(RULES, max_orders=1)
     assert why(judged("1", "100", rules=few, others=(working("1"),)))[0] == "venue-orders"
     assert judged("1", "100", rules=few).approved
+
+
+def test_the_hour_that_has_just_begun_is_told_to_the_microsecond() -> None:
+    # 08:00 was a funding time if the next is eight hours after it, not after 08:00:10.5.
+    now = EIGHT + timedelta(seconds=10, microseconds=500_000)
+    assert why(judged(now=now, funding=EIGHT + timedelta(hours=8))) == (
+        "funding", "funding is exchanged at 08:00 UTC; nothing is sent 60 s around it"
+    )  # fmt: skip

@@ -177,9 +177,10 @@ def test_a_halt_file_of_the_portfolio_or_of_all_is_read(tmp_path: Path) -> None:
     (root / "HALT").write_text("all of them\n")
     assert books.halt_reason() == "all of them"
     (root / "demo" / "HALT").write_text("")
+    assert books.halt_reason() == "no reason given; all of them"
+    (root / "HALT").unlink()
     assert books.halt_reason() == ""
     (root / "demo" / "HALT").unlink()
-    (root / "HALT").unlink()
     (root / "demo" / "HALT").mkdir()  # whatever it is: it is there
     assert books.halt_reason() == "(it cannot be read)"
 

@@ -45,14 +45,17 @@ class Perpetuals:
     wallets: dict[str, str] = field(default_factory=lambda: {"USDT": "1000"})
     held: tuple[Held, ...] = ()
     total: str = ""
-    maintenance: str = "20"
+    maintenance: str = ""
+    """'' is 20 where anything is held, and nothing where nothing is."""
+    needs: tuple[str, ...] = ()
+    """The maintenance margin of each position, where the exchange tells it."""
 
     def account(self) -> dict[str, Any]:
         own = sum((each.profit for each in self.held if each.asset == "USDT"), Decimal(0))
         total = self.total or str(Decimal(self.wallets.get("USDT", "0")) + own)
         return {
             "totalInitialMargin": "50",
-            "totalMaintMargin": self.maintenance,
+            "totalMaintMargin": self.maintenance or ("20" if self.held else "0"),
             "totalMarginBalance": total,
             "assets": [
                 {"asset": name, "walletBalance": amount, "updateTime": 1000}
@@ -66,8 +69,9 @@ class Perpetuals:
                     "unrealizedProfit": str(each.profit),
                     "notional": str(each.notional),
                     "updateTime": each.updated,
+                    **({"maintMargin": self.needs[place]} if self.needs else {}),
                 }
-                for each in self.held
+                for place, each in enumerate(self.held)
             ],
         }
 

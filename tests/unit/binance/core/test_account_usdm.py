@@ -75,7 +75,8 @@ def test_an_empty_account_is_told_to_be_empty() -> None:
 def test_rows_of_nothing_are_no_positions() -> None:
     nothing = Held("XRPUSDT", "0.0", "0.0", "0.5")
     assert read(replace(BOTH, held=(*BOTH.held, nothing)).on(Wire())).quantity(perp().id)
-    assert len(read(replace(BOTH, held=(nothing,)).on(Wire())).positions) == 0
+    none = replace(BOTH, held=(nothing,), maintenance="0")
+    assert len(read(none.on(Wire())).positions) == 0
 
 
 def test_a_position_outside_the_universe_is_there_under_a_name_of_its_own() -> None:
@@ -140,10 +141,47 @@ def test_a_position_that_one_source_does_not_have_is_kept_and_flagged(lost: str)
     assert flags.codes == ["sources-disagree"]
 
 
-def test_positions_lost_by_both_are_found_out_by_the_proof() -> None:
+def test_profits_of_positions_lost_by_both_are_found_out_by_the_proof() -> None:
     """The total says 820, wallet and the positions told say 1000."""
     empty = replace(BOTH, held=(), total="820")
     assert not proved(read(empty.on(Wire())))
+
+
+def test_positions_lost_by_both_are_not_an_empty_account() -> None:
+    """Nothing was gained or lost, so the total adds up; the maintenance margin gives it away."""
+    wire = replace(BOTH, held=(), total="1000", maintenance="20").on(Wire())
+    with pytest.raises(BlindError, match=r"no positions came, and yet .* maintenance margin is 20"):
+        read(wire)
+    assert wire.names() == [ACCOUNT, RISK, BALANCE] * 3
+
+
+def test_positions_that_come_at_the_second_look_are_believed() -> None:
+    wire, flags = BOTH.on(Wire()), Flags()
+    empty = replace(BOTH, held=(), total="1000", maintenance="20")
+    wire.replies[ACCOUNT] = [Answer(empty.account()), Answer(BOTH.account())]
+    wire.replies[RISK] = [Answer(empty.risk()), Answer(BOTH.risk())]
+    assert len(read(wire, flags).positions) == 2
+    assert flags.raised == []
+
+
+@pytest.mark.parametrize(("needs", "believed"), [("17", True), ("15.2", True), ("14.2", False)])
+def test_one_position_lost_or_old_in_both_lists_does_not_need_enough_margin(
+    needs: str, believed: bool
+) -> None:
+    """3 + 17 = 20 and 3 + 15.2 = 18.2 are not 5 % (1) off 19; 3 + 14.2 = 17.2 is 1.8 off."""
+    wire = replace(BOTH, maintenance="19", needs=("3", needs)).on(Wire())
+    if believed:
+        assert len(read(wire).positions) == 2
+    else:
+        with pytest.raises(BlindError, match=r"need 17.2 .* the account says 19"):
+            read(wire)
+
+
+def test_margin_of_another_asset_than_the_totals_proves_nothing() -> None:
+    """In single-asset mode the total is of USDT alone: BTCUSDC's 500 are no part of the 20."""
+    usdc = Held("BTCUSDC", "1", "50000", "50100", asset="USDC")
+    found = Perpetuals(held=(LONG, usdc), needs=("20", "500"))
+    assert len(read(found.on(Wire())).positions) == 1
 
 
 def test_balances_that_go_on_to_disagree_stop_the_run() -> None:

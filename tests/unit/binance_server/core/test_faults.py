@@ -153,6 +153,31 @@ def test_a_ban_holds_for_its_time(client: Client) -> None:
     assert client.ask("GET", "/fapi/v1/time").status_code == 200
 
 
+def test_a_list_of_positions_can_be_empty_with_everything_else_as_it_is(client: Client) -> None:
+    assert client.buy().status_code == 200
+    account = "GET /fapi/v3/account"
+    client.control.inject(HttpFault(f"{account}|GET /fapi/v3/positionRisk", Do.NO_ROWS, count=2))
+    told = client.ask("GET", "/fapi/v3/account").json()
+    assert told["positions"] == []
+    assert float(told["totalMaintMargin"]) > 0
+    assert client.held() == "0"
+    assert client.held() == "0.010"
+
+
+def test_positions_can_be_those_of_an_hour_ago(client: Client) -> None:
+    assert client.buy().status_code == 200
+    wallet = client.ask("GET", "/fapi/v3/account").json()["totalWalletBalance"]
+    client.control.inject(HttpFault("GET /fapi/v3/account", Do.OLD_ROWS, seconds=3600))
+    told = client.ask("GET", "/fapi/v3/account").json()
+    assert (told["positions"], told["totalWalletBalance"]) == ([], wallet)
+    client.control.inject(HttpFault("GET /fapi/v3/account", Do.OLD_ACCOUNT, seconds=3600))
+    told = client.ask("GET", "/fapi/v3/account").json()
+    assert told["positions"] == []
+    assert float(told["totalMaintMargin"]) == 0
+    assert float(told["totalWalletBalance"]) > float(wallet), "before the commission"
+    assert client.held() == "0.010"
+
+
 def test_what_arrives_twice_is_acted_upon_twice(client: Client) -> None:
     client.control.inject(HttpFault(ORDER, Do.TWICE))
     assert client.buy().status_code == 200

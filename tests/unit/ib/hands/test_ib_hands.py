@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from rebalancer.brokers.ib import hands as module
 from rebalancer.brokers.ib.adaptive import FILE, REMEMBER, AdaptiveMemory
-from rebalancer.brokers.ib.efficiency import Tally, ratio
+from rebalancer.brokers.ib.efficiency import Tally, day_of, ratio
 from rebalancer.brokers.ib.hands import IbHands
 from rebalancer.brokers.ib.orders import OrderBook
 from rebalancer.brokers.ib.tickets import plain, ticket
@@ -313,12 +313,30 @@ def test_the_order_efficiency_ratio_is_counted_by_day(
     assert ratio(messages=20, executed=4) == 4
     for number in range(10):
         hands.submit([order(reference=f"demo.{number}")])
-    assert venue.flags == []
-    IbHands(venue).submit([order(reference="demo.11")])  # type: ignore[arg-type]
+    again = IbHands(venue)  # type: ignore[arg-type]
+    again.submit([order(reference="demo.11")])
+    assert venue.flags == [], "what was just sent had no time to trade"
+    venue.when_told()
     assert [code for code, _ in venue.flags] == ["order-efficiency"]
     assert "11.0 (11 messages, 0 orders executed): high" in venue.flags[0][1]
+    line.now_at = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)  # 23:30 of the 20th in New York
+    assert Tally(venue.folder, venue.files).messages(day_of(line.now_at)) == 11
     line.now_at += timedelta(days=1)
-    assert Tally(venue.folder, venue.files).messages(f"{line.now_at:%Y-%m-%d}") == 0
+    assert Tally(venue.folder, venue.files).messages(day_of(line.now_at)) == 0
+
+
+def test_orders_that_traded_make_no_note_of_the_order_efficiency(
+    line: FedLine, book: OrderBook, hands: IbHands, venue: Venue
+) -> None:
+    for number in range(1, 12):
+        hands.submit([order(reference=f"demo.{number}")])
+    for number, sent in enumerate(book.orders):
+        line.execution(
+            f"e{number}", order_id=sent.order_id, perm=900 + number, reference=sent.reference
+        )
+    book.events()
+    venue.when_told()  # 11 messages / (11 orders + 1) = 0.9
+    assert venue.flags == []
 
 
 def test_nothing_is_a_float_on_its_way_out(line: FedLine, book: OrderBook, hands: IbHands) -> None:

@@ -243,6 +243,7 @@ class Venue:
 
     def __post_init__(self) -> None:
         self.contracts = FewContracts()
+        self.when_told: Callable[[], None] = lambda: None
         self.page = SimpleNamespace(flag=lambda code, words, *_: self.flags.append((code, words)))
 
     def now(self) -> datetime:

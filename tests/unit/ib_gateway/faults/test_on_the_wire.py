@@ -85,6 +85,59 @@ def test_gaps_in_an_answer_look_complete() -> None:
         assert len(ib.reqPositions()) == 2, "the first and the third of three"
 
 
+def test_a_list_of_positions_can_be_empty_and_end_as_if_it_were_whole() -> None:
+    with client(WireFault("reqPositions", Do.NO_ROWS)) as (gateway, ib, _errors):
+        before = gateway.gateway.log.said["positionEnd"]
+        assert ib.reqPositions() == []
+        assert gateway.gateway.log.said["positionEnd"] == before + 1
+        assert len(ib.reqPositions()) == 3
+
+
+def test_a_list_of_positions_can_be_that_of_an_hour_ago() -> None:
+    with client() as (gateway, ib, _errors):
+        then = {each.contract.symbol: each.position for each in ib.reqPositions()}
+        ib.placeOrder(apple(), library().MarketOrder("BUY", 10, tif="DAY", account=ACCOUNT))
+        pass_time(gateway, ib, 120)
+        now = {each.contract.symbol: each.position for each in ib.reqPositions()}
+        assert now == {**then, "AAPL": 10}
+        gateway.inject(WireFault("reqPositions", Do.OLD_ROWS, seconds=3600))
+        cash = dict(gateway.gateway.exchange.account.cash)
+        assert {each.contract.symbol: each.position for each in ib.reqPositions()} == then
+        assert gateway.gateway.exchange.account.cash == cash, "the books are as they were"
+        assert {each.contract.symbol: each.position for each in ib.reqPositions()} == now
+
+
+def test_an_order_can_be_inactive_and_come_back() -> None:
+    fault = WireFault("placeOrder:new", Do.INACTIVE, seconds=3)
+    with client(fault) as (gateway, ib, _errors):
+        trade = ib.placeOrder(apple(), order(limit=1.0))
+        pass_time(gateway, ib, 2)
+        assert trade.orderStatus.status == "Inactive"
+        ib.sleep(5)
+        assert trade.orderStatus.status == "Submitted"
+        assert references(gateway) == ["r.1"]
+
+
+def test_an_order_can_have_two_numbers_for_one_reference() -> None:
+    with client(WireFault("placeOrder:new", Do.SECOND_ID)) as (gateway, ib, _errors):
+        trade = ib.placeOrder(apple(), order(limit=1.0))
+        pass_time(gateway, ib, 2)
+        first = trade.orderStatus.permId
+        assert first > 0
+        listed = ib.reqAllOpenOrders()
+        assert {each.order.orderRef for each in listed} == {"r.1"}
+        assert {each.order.permId for each in listed} != {first}
+
+
+def test_too_many_messages_are_told_and_the_connection_is_cut() -> None:
+    fault = WireFault("reqCurrentTime", Do.ERROR_CUT, code=100)
+    with client(fault) as (_, ib, errors):
+        with pytest.raises((ConnectionError, TimeoutError)):
+            ib.reqCurrentTime()
+        assert 100 in errors.codes()
+        assert not ib.isConnected()
+
+
 def test_positions_lost_in_connect_leave_a_connected_client_that_shows_none() -> None:
     lost = WireFault("reqPositions", Do.LOSE_ANSWER)
     with client(lost, before=True) as (_, ib, _errors):

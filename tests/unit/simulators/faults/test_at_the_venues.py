@@ -28,6 +28,8 @@ REQUESTS = {
     at_binance.REPLACES: "PUT /fapi/v1/order",
     at_binance.STOPS: "POST /fapi/v1/algoOrder",
     at_binance.STOP_CANCELS: "DELETE /fapi/v1/algoOrder",
+    at_binance.POSITIONS: "GET /fapi/v3/positionRisk",
+    at_binance.ACCOUNT: "GET /fapi/v3/balance",
     at_binance.TICKERS: "GET /fapi/v1/ticker/bookTicker",
 }
 """A request of each kind that some fault waits for."""

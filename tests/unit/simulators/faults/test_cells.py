@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from rebalancer.simulators.faults.files import LASTING
 from rebalancer.simulators.faults.injection import ACTS, RAISED
 from rebalancer.simulators.ib_gateway import troubles as at_ib
 
+ROOT = Path(__file__).resolve().parents[4]
 GIVEN = [f"F{number}" for number in range(1, 24)]
 ALWAYS = {"F22", "F23"}
 """Dry runs, and several at once: drawn for all faults (`test_schedule`)."""
@@ -29,7 +31,15 @@ def test_every_given_fault_is_mapped_or_left_out_with_a_reason() -> None:
     said = {word for what in left_out() for word in re.findall(r"^F\d+", what)}
     assert mapped | said | ALWAYS == set(GIVEN)
     assert mapped | ALWAYS == set(GIVEN)
-    assert all(len(why) > 20 for why in left_out().values())
+    assert all(len(left.why) > 20 for left in left_out().values())
+
+
+def test_every_test_that_has_what_is_left_out_is_there() -> None:
+    nodes = [node for left in left_out().values() for node in left.tests]
+    assert all(left.tests for left in left_out().values())
+    for node in nodes:
+        path, _, name = node.partition("::")
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), node
 
 
 def test_every_row_says_what_it_is_and_where_it_strikes() -> None:
@@ -42,7 +52,7 @@ def test_every_row_says_what_it_is_and_where_it_strikes() -> None:
             assert place.steps <= set(STEPS), row.name
             assert place.at, row.name
             assert place.codes, row.name
-            assert all(second >= 0 for second in place.seconds), row.name
+            assert row.name == "clock-skew" or min(place.seconds) >= 0, row.name
 
 
 @pytest.mark.parametrize("venue", ["ib", "binance"])
@@ -59,10 +69,19 @@ def test_every_fault_has_somebody_who_brings_it_about() -> None:
     sides = {"before", "after"}
     assert of_kind("kill-port") == {f"kill-port-{side}" for side in sides}
     assert of_kind("kill-message") == {f"kill-message-{side}" for side in sides}
-    assert of_kind("kill-file") == {f"kill-file-{side}" for side in (*sides, "torn")}
+    ends = (*sides, "torn", "unsynced")
+    assert of_kind("kill-file") == {f"kill-file-{end}" for end in ends}
     assert of_kind("engine") == set(ENGINE)
     assert of_kind("wire", "ib") == {*at_ib.WIRE, "connect-refused"}
     assert of_kind("wire", "binance") == set(at_binance.WIRE)
+
+
+@pytest.mark.parametrize("venue", ["ib", "binance"])
+def test_a_clock_is_ahead_and_behind(venue: str) -> None:
+    place = faults()["clock-skew"].at(venue)
+    assert place is not None
+    assert {1, 9, 30, 3600} == {abs(each) for each in place.seconds}
+    assert {-each for each in place.seconds} == set(place.seconds)
 
 
 def test_the_codes_of_rejections_are_those_that_were_given() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalancer.errors import StateError
+from rebalancer.rehearsal.observer.watch import _WatchedFiles
 from rebalancer.simulators.faults.files import BreakableFiles
 from rebalancer.simulators.faults.hours import Trouble
 from rebalancer.simulators.faults.killed import Killed
@@ -85,6 +86,55 @@ def test_a_kill_leaves_a_replaced_file_all_old_or_all_new(
     assert Files().listing(tmp_path) == ("record.json",)
 
 
+def test_a_pulled_plug_takes_back_what_was_not_synced(tmp_path: Path) -> None:
+    log, other, new = (tmp_path / name for name in ("a.jsonl", "b.jsonl", "c.jsonl"))
+    log.write_bytes(b"old\n")
+    made, files = broken(Trouble("kill-file-unsynced", at="replace record.json"))
+    files.append(log, b"synced\n")
+    files.append(log, b"lost\n", durable=False)
+    files.append(other, b"carried along\n", durable=False)
+    files.append(other, b"synced\n")
+    files.append(new, b"lost\n", durable=False)
+    files.append(log, b"lost too\n", durable=False)
+    with pytest.raises(Killed):
+        files.replace(tmp_path / "record.json", b"whole")
+    assert everything(tmp_path) == {
+        "a.jsonl": b"old\nsynced\n",
+        "b.jsonl": b"carried along\nsynced\n",
+        "c.jsonl": b"",
+        "record.json": b"whole",
+    }
+    assert made.hits == {("kill-file-unsynced", 7): 1}
+
+
+def test_a_plug_that_is_not_pulled_loses_nothing(tmp_path: Path) -> None:
+    _, files = broken(Trouble("kill-file-after", at="replace record.json"))
+    files.append(tmp_path / "a.jsonl", LINE, durable=False)
+    with pytest.raises(Killed):
+        files.replace(tmp_path / "record.json", b"whole")
+    assert everything(tmp_path)["a.jsonl"] == LINE
+
+
+@pytest.mark.parametrize("stands_before", [BreakableFiles, _WatchedFiles])
+def test_no_operation_goes_past_those_that_stand_before_the_files(stands_before: type) -> None:
+    public = {name for name in vars(Files) if not name.startswith("_")}
+    assert {"replace", "append", "remove", "remove_folder"} < public
+    assert public <= set(vars(stands_before))
+
+
+def test_a_folder_is_removed_by_nobody_who_is_dead(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    made, files = broken(Trouble("kill-file-before", at="remove_folder empty"))
+    with pytest.raises(Killed):
+        files.remove_folder(folder)
+    assert folder.is_dir()
+    assert made.hits == {("kill-file-before", 7): 1}
+    _, living = broken()
+    living.remove_folder(folder)
+    assert not folder.exists()
+
+
 def test_after_a_kill_nothing_is_written_removed_or_read(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
@@ -95,6 +145,7 @@ def test_after_a_kill_nothing_is_written_removed_or_read(tmp_path: Path) -> None
         lambda: files.append(path, LINE),
         lambda: files.replace(path, LINE),
         lambda: files.remove(path),
+        lambda: files.remove_folder(tmp_path),
         lambda: files.make_folder(tmp_path / "c"),
         lambda: files.read(path),
         lambda: files.exists(path),

@@ -138,6 +138,56 @@ def test_an_alert_finds_something_that_is_the_matter() -> None:
     assert _BLIND in hour.troubles
 
 
+def test_a_lie_about_positions_finds_some_that_are_held() -> None:
+    lie = Trouble("positions-empty", step=4)
+    hours = with_companions([Hour(60, {"A": "0.1"}, (lie,))])
+    assert [hour.troubles for hour in hours] == [(), (lie,)]
+
+
+def test_quotes_of_the_window_find_orders_that_rest_and_follow() -> None:
+    stale = Trouble("quote-stale", step=7)
+    (hour,) = with_companions([Hour(60, {"A": "0.1"}, (stale,))])
+    assert hour.troubles == (stale, _REST)
+    for venue in VENUES:
+        for schedule in drawn(venue, range(500)):
+            planned = [each for hour in schedule.hours for each in hour.troubles]
+            if any(each.fault.startswith("quote-") and each.step == 7 for each in planned):
+                assert schedule.follow
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_everything_that_happens_between_runs_has_its_turn(venue: str) -> None:
+    names = [row.name for row in faults().values() if row.kind == "between" and row.at(venue)]
+    for start in (0, 98_760):
+        seeds = range(start, start + 10 * len(names))
+        last = [schedule.hours[-1].happenings[:1] for schedule in drawn(venue, seeds)]
+        turns = [each.what for number, (each, *_) in enumerate(last[5::10]) if number >= 0]
+        assert sorted(turns) == sorted(names)
+
+
+def test_each_log_is_torn() -> None:
+    torn = {
+        each.subject
+        for schedule in drawn("ib", range(MANY))
+        for hour in schedule.hours
+        for each in hour.happenings
+        if each.what == "file-torn"
+    }
+    assert torn == {"fills.jsonl", "journal.jsonl"}
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_now_and_then_what_has_its_turn_strikes_a_dry_run_first(venue: str) -> None:
+    schedules = drawn(venue, range(500))
+    pairs = [pair for s in schedules for pair in zip(s.hours, s.hours[1:], strict=False)]
+    dry = [
+        one for one, two in pairs if one.dry and one.troubles and one.troubles[0] in two.troubles
+    ]
+    assert 20 < len(dry) < 80
+    for hour in dry:
+        assert faults()[hour.troubles[0].fault].kind not in ("mail", "database", "engine")
+
+
 def test_a_commit_finds_a_session_that_has_ended() -> None:
     down = Trouble("database-down", step=12)
     hours = with_companions([Hour(60, {"A": "0.1"}, (down,), dry=True, again=True)])
