@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import overload
 
 _FIRST_MINUTE = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
 _FIRST_DAY = _FIRST_MINUTE.date().toordinal()
 
 
@@ -79,6 +80,14 @@ class PackedSessions(Sequence[Session]):
             half_day=day in self._half_days,
         )
 
+    def opened(self, at: datetime) -> int:
+        """Return how many sessions opened at or before `at`, without unpacking any."""
+        return bisect_right(self._opens, (at - _FIRST_MINUTE) // _MINUTE)
+
+    def closed(self, at: datetime) -> int:
+        """Return how many sessions closed at or before `at`, without unpacking any."""
+        return bisect_right(self._closes, (at - _FIRST_MINUTE) // _MINUTE)
+
 
 def day_number(day: date) -> int:
     """Return the days from 1970-01-01 to `day`, as `PackedSessions` counts them."""
@@ -124,20 +133,29 @@ class SessionTable:
 
     def latest(self, at: datetime) -> Session:
         """Return the last session that opened at or before `at`."""
-        opened = bisect_right(self.sessions, at, key=_open)
+        opened = self._opened(at)
         if opened == 0:
             raise LookupError(f"calendar {self.calendar}: no session at or before {at:%Y-%m-%d}")
         return self.sessions[opened - 1]
 
     def last_closed(self, at: datetime) -> Session | None:
         """Return the last session that closed at or before `at`, or None."""
-        closed = bisect_right(self.sessions, at, key=_close)
+        if isinstance(self.sessions, PackedSessions):
+            closed = self.sessions.closed(at)
+        else:
+            closed = bisect_right(self.sessions, at, key=_close)
         return self.sessions[closed - 1] if closed else None
 
     def next_open(self, at: datetime) -> Session | None:
         """Return the first session that opens after `at`, or None beyond the table."""
-        opened = bisect_right(self.sessions, at, key=_open)
+        opened = self._opened(at)
         return self.sessions[opened] if opened < len(self.sessions) else None
+
+    def _opened(self, at: datetime) -> int:
+        """Return how many sessions opened at or before `at`."""
+        if isinstance(self.sessions, PackedSessions):
+            return self.sessions.opened(at)
+        return bisect_right(self.sessions, at, key=_open)
 
     def between(self, first: date, last: date) -> tuple[Session, ...]:
         """Return the sessions with `first <= date <= last`."""

@@ -156,7 +156,7 @@ class Outside:
         """Let a second run begin: it must find the lock held."""
         now = self._venue.now().timestamp()
         try:
-            with portfolio_lock(self._state, now + _SOON, now):
+            with portfolio_lock(self._state, now + _SOON, now, tries=1):
                 self.double = True
         except LockBusy:
             return

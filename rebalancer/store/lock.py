@@ -27,7 +27,9 @@ NAME = "lock"
 FOLDER_VARIABLE = "REBALANCER_LOCKS"
 """Environment variable that names the folder of the account locks."""
 
-_TRIES = 3
+TRIES = 3
+"""How often a lock is tried for: `status` may hold it for a moment, to look."""
+
 _PAUSE_SECONDS = 0.02
 _MOST_BYTES = 4096
 
@@ -50,21 +52,21 @@ class Holder:
 
 
 @contextmanager
-def portfolio_lock(folder: Path, until: float, now: float) -> Iterator[None]:
+def portfolio_lock(folder: Path, until: float, now: float, *, tries: int = TRIES) -> Iterator[None]:
     """Hold the lock of a portfolio's state folder while the context lasts.
 
     `until` is this run's deadline and `now` the wall time, in seconds since 1970. Raises
     `LockBusy` at once when another run holds it, `LockHung` when that run is past its own
     deadline, `StateError` when the file cannot be used.
     """
-    with _held(folder / NAME, f"the portfolio in {folder}", until, now):
+    with _held(folder / NAME, f"the portfolio in {folder}", until, now, tries):
         yield
 
 
 @contextmanager
 def account_lock(venue: str, account: str, until: float, now: float) -> Iterator[None]:
     """Hold the lock of a venue account, one per user of this machine; raises the same."""
-    with _held(account_lock_path(venue, account), f"the account at {venue}", until, now):
+    with _held(account_lock_path(venue, account), f"the account at {venue}", until, now, TRIES):
         yield
 
 
@@ -102,10 +104,10 @@ def holder_of(path: Path) -> Holder | None:
 
 
 @contextmanager
-def _held(path: Path, what: str, until: float, now: float) -> Iterator[None]:
+def _held(path: Path, what: str, until: float, now: float, tries: int) -> Iterator[None]:
     handle = _opened(path)
     try:
-        if not _taken(handle, fcntl.LOCK_EX, tries=_TRIES):
+        if not _taken(handle, fcntl.LOCK_EX, tries=tries):
             raise _refusal(handle, what, now)
         _tell(handle, until, now)
         yield

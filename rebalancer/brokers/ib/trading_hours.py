@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rebalancer.errors import DataError
@@ -75,10 +76,12 @@ def zone_of(text: str) -> str:
     return name
 
 
+@lru_cache(maxsize=256)
 def parse_hours(text: str, zone: str) -> Hours:
     """Return the sessions in a text of trading or liquid hours; '' speaks of no day.
 
-    Raises `DataError` naming the part that cannot be read.
+    Remembered: hundreds of contracts share one text. Raises `DataError` naming the part that
+    cannot be read.
     """
     name = zone_of(zone)
     sessions: list[tuple[datetime, datetime]] = []

@@ -41,25 +41,48 @@ def _next(server: BinanceServer, after: datetime) -> datetime | None:
 def look(server: BinanceServer, at: datetime) -> None:
     """Trigger what the price of this minute triggers."""
     account = server.exchange.account
+    now_ms, prices = milliseconds(at), _Prices(server)
     for each in waiting(account):
-        changed = _seen(server, each, milliseconds(at))
+        changed = _seen(server, each, now_ms, prices)
         if changed is not each:
             keep(account, [changed])
             server.exchange.save()
 
 
-def _seen(server: BinanceServer, each: AlgoOrder, now_ms: int) -> AlgoOrder:
+class _Prices:
+    """Symbols and prices of one minute, each looked up once however many orders wait for it."""
+
+    def __init__(self, server: BinanceServer) -> None:
+        self._server = server
+        self._symbols: dict[str, Symbol | None] = {}
+        self._prices: dict[tuple[str, str], Decimal | None] = {}
+
+    def symbol(self, name: str) -> Symbol | None:
+        """Return a perpetual as it is listed now, None when it is not."""
+        if name not in self._symbols:
+            server = self._server
+            self._symbols[name] = server.symbols.find("usdm", name, server.exchange.now)
+        return self._symbols[name]
+
+    def working(self, symbol: Symbol, kind: str) -> Decimal | None:
+        """Return the price that triggers orders of a kind; None while nothing trades."""
+        key = symbol.symbol, kind
+        if key not in self._prices:
+            trades = touch_of(self._server, symbol) is not None
+            self._prices[key] = working_price(self._server, symbol, kind) if trades else None
+        return self._prices[key]
+
+
+def _seen(server: BinanceServer, each: AlgoOrder, now_ms: int, prices: _Prices) -> AlgoOrder:
     """Return a conditional order after a look at the price; the same object when nothing was."""
     if each.good_till and each.good_till <= now_ms:
         return ended(each, "EXPIRED", now_ms)
-    symbol = server.symbols.find("usdm", each.symbol, server.exchange.now)
+    symbol = prices.symbol(each.symbol)
     if symbol is None or symbol.status in SHUT:
         return ended(each, "EXPIRED", now_ms)
     if each.force == "GTE_GTC" and not held(server, symbol):
         return ended(each, "EXPIRED", now_ms)
-    if symbol.status != "TRADING" or touch_of(server, symbol) is None:
-        return each
-    price = working_price(server, symbol, each.working)
+    price = prices.working(symbol, each.working) if symbol.status == "TRADING" else None
     if not price or (each.protect and _apart(server, symbol, price)):
         return each
     if each.kind == _TRAILING:

@@ -13,8 +13,11 @@ NO_NUMBER = -1
 
 def number_of(values: Mapping[str, Any], *keys: str) -> int:
     """Return the number under the first key that is there; -1 for none, and for an unset one."""
-    found = next((values[key] for key in keys if key in values), None)
-    return NO_NUMBER if found is None else int(found)
+    for key in keys:
+        if key in values:
+            found = values[key]
+            return NO_NUMBER if found is None else int(found)
+    return NO_NUMBER
 
 
 class Subjects:
