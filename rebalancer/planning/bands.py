@@ -110,7 +110,8 @@ def band_costs(
     exposure = np.where(rows, np.abs(live.exposure), 1.0)
     lot = step * exposure / size / weight
     price = np.where(rows, live.reference / live.rules.price_unit, 0.0)
-    half_spread = np.where(rows, (live.ask - live.bid) / 2.0 / np.maximum(1, live.reference), 0.0)
+    middle = np.maximum(1, np.abs(live.reference))
+    half_spread = np.where(rows, (live.ask - live.bid) / 2.0 / middle, 0.0)
     costs = []
     for rule, turnover, order in (
         (BandRule.TARGET, volatility**2 / band, band),

@@ -56,13 +56,12 @@ def decide(
     change = np.where(usable, moves(rule, band, live, wish, capital, step), 0)
     bounds = Bounds(
         parameters=parameters,
-        capital=capital,
         purse=purse,
         turnover_left=_turnover_left(parameters, capital, turnover_used),
         reduce_only=not scale.reachable or bool(capital.unvalued),
     )
     orders, refused = make_orders(live, change, step, bounds, fees)
-    why = _reasons(live, blended, wish, band, change)
+    why = _reasons(live, blended, wish, band)
     why = np.where(change != 0, refused, why)
     why[orders.row] = Why.ORDER
     return Decision(scale, wish, band, rule, costs, orders, why, refused)
@@ -74,7 +73,7 @@ def _turnover_left(parameters: PlanParameters, capital: Capital, used: Decimal) 
     return float(parameters.turnover_budget * capital.sizing - used)
 
 
-def _reasons(live: LiveColumns, blended: Blend, wish: Targets, band: Bands, change: Ints) -> Ints:
+def _reasons(live: LiveColumns, blended: Blend, wish: Targets, band: Bands) -> Ints:
     """Return why nothing is wanted, for the rows without a change."""
     off_grid = np.where(wish.exact == 0, Why.DUST_SIZE, Why.ROUNDS_TO_HELD)
     at_target = live.held == wish.size

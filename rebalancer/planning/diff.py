@@ -15,7 +15,7 @@ from rebalancer.planning.funding import Purse, Wants, within_cash, within_turnov
 from rebalancer.planning.live import LiveColumns
 from rebalancer.planning.parameters import PlanParameters
 from rebalancer.planning.prices import limit_prices
-from rebalancer.planning.sizing import NEAR, Capital
+from rebalancer.planning.sizing import NEAR
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,6 @@ class Bounds:
     """What bounds a run's orders: `reduce_only`, turnover left in base currency, the purse."""
 
     parameters: PlanParameters
-    capital: Capital
     purse: Purse
     turnover_left: float | None
     reduce_only: bool

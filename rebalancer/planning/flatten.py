@@ -84,7 +84,6 @@ def _kept(columns: PlanColumns, names: Collection[InstrumentId]) -> PlanColumns:
     return replace(
         columns,
         target=np.where(kept, columns.held, columns.target),
-        targeted=columns.targeted | kept,
         target_weight=np.where(kept, columns.current_weight, columns.target_weight),
         why=np.where(kept, int(Why.NOT_NAMED), columns.why),
     )

@@ -59,7 +59,7 @@ def _offset(price: Ints, bps: Decimal, direction: Ints) -> tuple[Ints, Bools]:
     numerator, denominator = (bps.quantize(_FINEST) / 10_000).as_integer_ratio()
     if not numerator:
         return price, np.zeros(len(price), np.bool_)
-    signed = direction * numerator * np.sign(price)
+    signed = direction * numerator
     size = np.abs(price)
     whole, rest = size // denominator, size % denominator
     product = rest * signed

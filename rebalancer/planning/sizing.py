@@ -94,7 +94,9 @@ def leverage_scale(
     blind = frozen & np.isnan(live.mark) & (live.held != 0)
     lotted = (blended.lots != 0) | _may_keep(blended) | (blended.hold > 0)
     guess = np.where(blind, np.abs(blended.weight), 0.0)
-    valued = not bool(np.any(blind & (lotted | (blended.weight == 0))))
+    # Cash is there that a short of unknown worth owes: what is wanted of it says nothing of that.
+    owing = live.rules.paid & (live.held < 0) & ~np.isnan(live.fx)
+    valued = not bool(np.any(blind & (lotted | owing | (blended.weight == 0))))
     # |x + low| or |x + high|, whichever is more: |x + their middle| and half their distance
     middle, half = (blended.low + blended.high) / 2, (blended.high - blended.low) / 2
     fixed = np.where(frozen, live.held * mark + guess, middle * mark)
@@ -152,7 +154,7 @@ def _largest_within(fixed: Floats, moving: Floats, cap: float) -> float:
             high = middle
         else:
             low = middle + 1
-    best = min((0.0, float(inside[low])), key=gross)
+    best = float(inside[low])
     if gross(best) > cap:
         return best
     near, far = best, 1.0
@@ -187,8 +189,7 @@ def targets(
     factor, size = float(scale), float(capital)
     usable = live.known & (live.exposure != 0)
     per_unit = np.where(usable, live.exposure, np.nan)
-    with np.errstate(invalid="ignore"):
-        asked = np.where(blended.weight == 0, 0.0, factor * blended.weight * size / per_unit)
+    asked = np.where(blended.weight == 0, 0.0, factor * blended.weight * size / per_unit)
     exact = asked + factor * blended.lots
     exact = np.clip(live.held, exact + blended.low, exact + blended.high)
     exact = np.where(blended.hold == Why.KEPT, live.held, exact)
