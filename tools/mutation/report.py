@@ -65,7 +65,8 @@ def judge() -> Sequence[str]:
         for each in mutants(file, {n: f for n, f in names.items() if f not in _DEAD})
     ]
     left = [each for each in survivors if each.fate != UNTRIED]
-    save(left, reasons)
+    kept = [each for each in survivors if each.fate == UNTRIED and reasons.get(each.key)]
+    save([*left, *kept], reasons)  # a reason is not lost because the run was stopped
     PAGE.write_text(_page(found, left, reasons), encoding="utf-8")
     problems = [
         f"{each.file} {each.function}: a survivor without a reason: {each.now}"
