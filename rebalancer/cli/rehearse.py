@@ -68,7 +68,7 @@ def _campaign(arguments: Namespace, venues: tuple[str, ...]) -> int:
         for note in stages(venue).notes:
             print(f"{venue}: {note}")
     progress = _Progress()
-    campaign = Campaign(orders, stages, progress.show)
+    campaign = Campaign(orders, stages, progress.show, progress.say)
     campaign.run()
     progress.end()
     for summary in campaign.summaries.values():
@@ -161,6 +161,11 @@ class _Progress:
         elif self._calls % 15 == 0:
             print(line, file=sys.stderr, flush=True)
         self._calls += 1
+
+    def say(self, line: str) -> None:
+        """Say at once what cannot wait for the summary: a campaign may take hours."""
+        self.end()
+        print(line, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Leave the line empty."""

@@ -32,11 +32,12 @@ class Orders:
 
 @dataclass
 class Campaign:
-    """A campaign at work. `say` gets lines, `progress` the one that is written over."""
+    """A campaign at work. `say` gets what broke at once, `progress` the line written over."""
 
     orders: Orders
     stage_of: StageOf
     progress: Callable[[str], object] = lambda _line: None
+    say: Callable[[str], object] = lambda _line: None
     monotonic: Callable[[], float] = time.monotonic
     summaries: dict[str, Summary] = field(default_factory=dict)
     seconds: float = 0.0
@@ -55,6 +56,8 @@ class Campaign:
             for result in found:
                 self.summaries[result.venue].add(result)
                 self.seconds = self.monotonic() - began
+                for violation in result.violations:
+                    self.say(f"broken at {result.venue}, seed {result.seed}: {violation}")
                 self._tell()
                 if end is not None and self.monotonic() >= end:
                     break

@@ -89,6 +89,7 @@ class StateFolder:
         self._entries: list[Entry] = []
         self._least: int | None = None
         self._journals: dict[datetime, JsonLines] = {}
+        self._folders: dict[datetime, Path] = {}
 
     def for_reading(self) -> StateFolder:
         """Return the same folder for a reader: an older version's files stay as they are."""
@@ -333,7 +334,9 @@ class StateFolder:
         return path, read_object(packed, path, self._migrations, keep=False)
 
     def _run(self, slot: datetime) -> Path:
-        return self.root / RUNS / slot_name(slot)
+        if slot not in self._folders:
+            self._folders[slot] = self.root / RUNS / slot_name(slot)
+        return self._folders[slot]
 
     def _has(self, slot: datetime, name: str) -> bool:
         return self._files.exists(self._run(slot) / name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -184,8 +184,9 @@ def send_alert(desk: Desk, page: RunPage) -> None:
     """
     for record in (*page.untold, page.record):
         decision = alert_mails(record, page.standing)
-        mails = tuple(_again(mail) for mail in decision.mails) if page.has_told else decision.mails
+        mails = tuple(_unsent(mail, page.mailed) for mail in decision.mails)
         flags = desk.post.send(mails)
+        page.mailed |= {mail.key for mail in mails}
         _raise_all(page, flags)
         if decision.alerts != page.standing.alerts and not _lost(mails, flags):
             page.remember(alerts=decision.alerts)
@@ -198,8 +199,11 @@ def _lost(mails: Sequence[Mail], flags: Sequence[ErrorFlag]) -> set[str]:
     return {mail.key for mail in mails} & {flag.subject for flag in flags}
 
 
-def _again(mail: Mail) -> Mail:
-    return replace(mail, key=f"{mail.key}:again", name=f"{mail.name}-again")
+def _unsent(mail: Mail, sent: Collection[str]) -> Mail:
+    """Return a mail under a key that none of this run's has: one key is sent once."""
+    while mail.key in sent:
+        mail = replace(mail, key=f"{mail.key}:again", name=f"{mail.name}-again")
+    return mail
 
 
 def send_daily(desk: Desk, page: RunPage) -> None:

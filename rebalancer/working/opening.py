@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 
 from rebalancer.errors import (
     BlindError,
@@ -16,7 +17,7 @@ from rebalancer.errors import (
     RebalancerError,
 )
 from rebalancer.model.flags import Step
-from rebalancer.model.records import Mode
+from rebalancer.model.records import Mode, RunRecord
 from rebalancer.model.secret import masked
 from rebalancer.model.universe import Universe
 from rebalancer.ports import Desk, Venue
@@ -66,10 +67,36 @@ def open_page(
 def connect(desk: Desk, page: RunPage) -> Iterator[Venue]:
     """Connect to the venue; whatever happens, the connection is closed at the end."""
     page.step(Step.CONNECT)
+    page.untold = _untold(desk, page)
     with desk.broker.connect(page) as venue:
         if desk.identity and not page.standing.account:
             page.remember(account=desk.identity)  # now the venue has confirmed the account
         yield venue
+
+
+def _untold(desk: Desk, page: RunPage) -> tuple[RunRecord, ...]:
+    """Return the newest records, oldest first, whose runs ended before they told their troubles.
+
+    Asked before the venue is: a run that cannot connect has them to tell as well.
+    """
+    last = desk.books.last_record()
+    if last is None or page.desk.mode is not last.mode or not _ended_untold(desk, last):
+        return ()
+    session = () if last.session is None else desk.books.records(last.session)
+    earlier = [each for each in session if each.slot < last.slot and each.mode is last.mode]
+    owed = [last, *takewhile(lambda each: _ended_untold(desk, each), reversed(earlier))]
+    for record in reversed(owed):
+        page.flag(
+            "run-repaired",
+            f"the run of {record.slot:%Y-%m-%d %H:%M} UTC ended after its record and before its "
+            "mails; what is owed goes out now",
+        )
+    return tuple(reversed(owed))
+
+
+def _ended_untold(desk: Desk, record: RunRecord) -> bool:
+    kinds = {line.get("kind") for line in desk.books.journal(record.slot)}
+    return "begin" in kinds and "told" not in kinds
 
 
 def learn_rules(desk: Desk, venue: Venue, page: RunPage) -> Desk:

@@ -50,8 +50,8 @@ class RunPage:
     executions seen in this run by id, `intents` what was approved and journaled. `untold` are
     records of runs that ended before their alert, `dead` the journals of attempts that ended
     before their record, `traded` our executions that were counted in this run, `income` what it
-    booked of the venue's own ledger, `stops` ours by reference as last told, `unaccepted` what
-    was remembered before step 4 accepted anything.
+    booked of the venue's own ledger, `mailed` the keys of its mails, `stops` ours by reference
+    as last told, `unaccepted` what was remembered before step 4 accepted anything.
 
     `command` is what the owner typed instead of a run ("cancel", "flatten"; '' for a run). Such
     a page does what it is for while a HALT file stands and breakers are latched; a HALT file
@@ -91,7 +91,7 @@ class RunPage:
         self.failure: Exception | None = None
         self.host: dict[str, Any] = {}
         self.untold: tuple[RunRecord, ...] = ()
-        self.has_told = False
+        self.mailed: set[str] = set()
         self.traded: tuple[Fill, ...] = ()
         self.income: tuple[Income, ...] = ()
         self.stops: dict[str, StopOrder] = {}
@@ -274,7 +274,6 @@ class RunPage:
 
     def told(self) -> None:
         """Journal that this run's troubles were told."""
-        self.has_told = True
         self._note("told")
 
     def end(self) -> None:

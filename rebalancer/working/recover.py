@@ -56,7 +56,6 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
     page.now = venue.now()
     if words := clock_trouble(venue, desk.limits):
         page.flag("clock-skew", f"{words}; nothing is sent")
-    page.untold = _untold(desk, page)
     page.standing = replace(page.standing, began=page.standing.began or _began(desk, page))
     dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)
     own = desk.books.journal(page.slot)
@@ -245,22 +244,6 @@ def _instrument(desk: Desk, reference: str, slot: datetime | None) -> str:
     return str(order["intent"]["instrument"])
 
 
-def _untold(desk: Desk, page: RunPage) -> tuple[RunRecord, ...]:
-    """Return the last record if its run ended before it could tell its troubles."""
-    last = desk.books.last_record()
-    if last is None or page.desk.mode is not last.mode:
-        return ()
-    kinds = {line.get("kind") for line in desk.books.journal(last.slot)}
-    if "begin" not in kinds or "told" in kinds:
-        return ()
-    page.flag(
-        "run-repaired",
-        f"the run of {last.slot:%Y-%m-%d %H:%M} UTC ended after its record and before its mails; "
-        "what is owed goes out now",
-    )
-    return (last,)
-
-
 def _account(journal: Sequence[Mapping[str, Any]]) -> AccountSnapshot | None:
     """Return the account as the run saw it first, None when it did not."""
     told = next((line["account"] for line in journal if line.get("kind") == "account"), None)
@@ -285,7 +268,13 @@ def _tell_death(page: RunPage, slot: datetime, journal: Sequence[Mapping[str, An
 def _record_dead(
     desk: Desk, page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write the record that a run which died did not write."""
+    """Write the record that a run which died did not write.
+
+    Of several attempts it is the last one's: what an earlier one saw may long be over. Orders
+    and executions are the slot's.
+    """
+    last = max((line["attempt"] for line in journal if line.get("kind") == "begin"), default=0)
+    own = [line for line in journal if line.get("attempt") == last]
     approved = tuple(
         from_plain(ApprovedOrder, order, "journal") for order in intents_in(journal).values()
     )
@@ -295,11 +284,9 @@ def _record_dead(
         if line.get("kind") == "order"
     }
     flags = tuple(
-        from_plain(ErrorFlag, line["flag"], "journal")
-        for line in journal
-        if line.get("kind") == "flag"
+        from_plain(ErrorFlag, line["flag"], "journal") for line in own if line.get("kind") == "flag"
     )
-    steps = [int(line["step"]) for line in journal if line.get("kind") == "step"]
+    steps = [int(line["step"]) for line in own if line.get("kind") == "step"]
     begins = [line for line in journal if line.get("kind") == "begin"]
     entries = desk.books.entries()
     record = RunRecord(
@@ -313,7 +300,7 @@ def _record_dead(
         exit_code=70,
         reached=steps[-1] if steps else 0,
         now=slot,
-        before=_account(journal),
+        before=_account(own),
         approved=approved,
         orders=tuple(orders[name] for name in sorted(orders)),
         fills=tuple(e.fill for e in entries if e.slot == slot and e.kind is EntryKind.FILL),

@@ -82,6 +82,23 @@ def test_the_slot_of_a_killed_run_goes_on_as_the_next_attempt(
     assert "nothing is run twice" in hangman.said
 
 
+def test_the_record_of_a_slot_that_died_twice_is_the_last_attempts(
+    hangman: Hangman, world: World
+) -> None:
+    blind = [{"kind": "MISSING_QUOTE", "subject": "", "count": None}]
+    assert hangman.run(world, CRASH, how="SIGKILL", step=8, faults=blind) == -9
+    assert any(line.get("kind") == "flag" for line in world.journal(CRASH))
+    assert hangman.run(world, CRASH, how="SIGKILL", step=9) == -9
+    hangman.must(world, NEXT)
+    record = world.record(CRASH)
+    assert record is not None
+    assert (record.attempt, record.reached) == (2, 8)
+    # What the first attempt could not see held nothing back in the second.
+    assert not codes(record) & {"price-missing", "data-missing", "data-poor"}
+    assert record.approved
+    assert record.before is not None
+
+
 @pytest.mark.parametrize("step", [9, 10, 11, 12, 13])
 def test_what_a_run_killed_before_its_alert_had_to_tell_is_told_by_the_next(
     hangman: Hangman, world: World, step: int
@@ -95,6 +112,27 @@ def test_what_a_run_killed_before_its_alert_had_to_tell_is_told_by_the_next(
     following = world.record(NEXT)
     assert following is not None
     assert ("run-repaired" in codes(following)) == (step == 9)
+
+
+@pytest.mark.parametrize("killed_too", [False, True])
+def test_what_a_killed_run_had_to_tell_is_told_by_a_run_that_cannot_connect(
+    hangman: Hangman, world: World, killed_too: bool
+) -> None:
+    reject = [{"kind": "REJECT", "subject": stock("PG"), "message": "no shares of it today"}]
+    assert hangman.run(world, CRASH, how="SIGKILL", step=10, faults=reject) == -9
+    if killed_too:  # as the first, after its record and before its mails
+        assert hangman.run(world, NEXT, how="SIGKILL", step=10) == -9
+        assert world.record(NEXT) is not None
+        assert not world.alert(CRASH)
+    refused = [{"kind": "REFUSED_CONNECTION"}]
+    cut_off, well = (AFTER, LATER) if killed_too else (NEXT, AFTER)
+    assert hangman.run(world, cut_off, faults=refused) == 4
+    assert "no shares of it today (the venue refused its order)" in world.alert(CRASH)
+    assert "cannot-connect" in world.alert(cut_off)
+    told = len(world.mails())
+    hangman.must(world, well)
+    assert world.alert(CRASH).count("What to do") == 1
+    assert told < len(world.mails())
     hangman.must(world, AFTER)
     prove_targets(world)
 

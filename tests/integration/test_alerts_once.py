@@ -64,6 +64,28 @@ class Dying:
         self._books.save_standing(standing)
 
 
+class Forgetful(Dying):
+    """Books that fail once when they are to remember what was mailed."""
+
+    def save_standing(self, standing: Any) -> None:
+        if standing.alerts != self._alerts:
+            self._alerts = standing.alerts
+            raise MemoryError("no room for it")
+        self._books.save_standing(standing)
+
+
+@dataclass
+class Strict(Letterbox):
+    """A post that takes no mail under a key that it had before, as the outbox does."""
+
+    keys: set[str] = field(default_factory=set)
+
+    def send(self, mails: Sequence[Mail]) -> tuple[ErrorFlag, ...]:
+        new = [mail for mail in mails if mail.key not in self.keys]
+        self.keys |= {mail.key for mail in new}
+        return super().send(new)
+
+
 def run(world: World, at: datetime, box: Letterbox) -> None:
     hour(replace(world.desk(at), post=box), at)
 
@@ -161,3 +183,11 @@ def test_a_command_by_hand_ends_no_trouble_that_it_does_not_look_at(world: World
     assert command(world, "cancel") == 0
     assert dict(world.standing().alerts) == before
     assert world.mails() == mails
+
+
+def test_what_fails_after_an_alert_was_sent_is_a_mail_of_its_own(world: World) -> None:
+    box, desk = Strict(), world.desk(FIRST)
+    command(world, "halt", "holidays")
+    hour(replace(desk, post=box, books=Forgetful(desk.books)), FIRST)
+    assert box.about("halt-file") >= 1
+    assert box.about("report-failed") == 1

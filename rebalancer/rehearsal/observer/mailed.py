@@ -101,6 +101,8 @@ def untold(case: Case) -> Iterator[tuple[int, str]]:
     for place, run in enumerate(case.evidence.runs):
         record = _own_record(case, run)
         if record is None:
+            mailed = (key for key in _journalled(case, run) if post.told(run, key))
+            before |= dict.fromkeys(mailed, len(seen) - 1)
             continue
         flagged, standing = _flagged(record), _latched(record)
         if not _lost(case, run):
@@ -121,6 +123,15 @@ def _own_record(case: Case, run: RunEvidence) -> RunRecord | None:
     record = case.ours.records.get(run.slot)
     whole = record is not None and record.attempt == run.attempt and record.after is not None
     return record if whole and run.killed else None
+
+
+def _journalled(case: Case, run: RunEvidence) -> Iterator[Key]:
+    """Yield the troubles in the journal of a run that wrote no record; it may have mailed them."""
+    if run.dry:
+        return
+    for line in case.ours.journals.get(run.slot, ()):
+        if line.get("kind") == "flag" and line["attempt"] == run.attempt:
+            yield line["flag"]["code"], line["flag"]["subject"]
 
 
 def _flagged(record: RunRecord) -> frozenset[Key]:

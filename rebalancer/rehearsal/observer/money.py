@@ -27,6 +27,12 @@ LOCKS = frozenset(
 CORRECTED = "execution-corrected"
 """The happening by which a venue corrects an execution."""
 
+FEE_AT_MOST = Decimal("0.005")
+"""The fraction of a trade that its fee may be, as long as nobody told it."""
+
+UNSAID = Decimal("0.01")
+"""Cash that moved by no more than this is nothing that a run has to speak of."""
+
 _BOOKED = frozenset({EntryKind.ADOPTION, EntryKind.ADJUSTMENT})
 _ZERO = Decimal(0)
 
@@ -84,7 +90,8 @@ def corrected_too_late(case: Case, execution: Execution) -> bool:
     """Return whether it was corrected when the venue told nothing of it any more.
 
     What is seen of it then is cash that moved, or a position that is not as it should be; the
-    runs have to say so.
+    runs have to say so, unless it could be the fee of a trade whose commission never came, or
+    no run had accepted any cash before.
     """
     hours = case.evidence.schedule.hours
     places = [
@@ -99,7 +106,28 @@ def corrected_too_late(case: Case, execution: Execution) -> bool:
     if not times or not untold(case, execution, max(times)):
         return False
     codes = {flag.code for record in case.ours.records.values() for flag in record.flags}
-    return bool(codes & {"unexplained-cash", "reconciliation-break", "books-adjusted"})
+    said = bool(codes & {"unexplained-cash", "reconciliation-break", "books-adjusted"})
+    accepted = any(
+        record.after is not None and slot < max(times) for slot, record in case.ours.records.items()
+    )
+    return said or not accepted or _could_be_a_fee(case, execution)
+
+
+def _could_be_a_fee(case: Case, execution: Execution) -> bool:
+    """Return whether what a correction cost is no more than fees that nobody ever told."""
+    fill = case.ours.standing.get(case.family(execution))
+    if fill is None or fill.quantity != execution.quantity:
+        return False
+    cost = abs((execution.price - fill.price) * fill.quantity)
+    untold_fees = sum(
+        (
+            abs(each.quantity * each.price) * FEE_AT_MOST
+            for each in case.ours.standing.values()
+            if each.commission is None and each.currency == fill.currency
+        ),
+        _ZERO,
+    )
+    return cost <= untold_fees + UNSAID
 
 
 def _before_our_books(case: Case, execution: Execution) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rebalancer.simulators.ib_gateway.codec import encode
@@ -23,7 +24,14 @@ DATA_LOST = 1101
 """Connectivity is back and every subscription to market data is gone."""
 
 Message = tuple[str, Mapping[str, Any]]
+Fields = tuple[str, ...]
 _ABOUT_ORDERS = frozenset({"orderStatus", "openOrder", "execDetails", "commissionReport", "errMsg"})
+
+
+@lru_cache(maxsize=8192)
+def _account_value(version: int, key: str, value: str, currency: str, account: str) -> Fields:
+    """Return the fields of an `accountValue`; most of an account's are the same every time."""
+    return encode("accountValue", version, key=key, value=value, currency=currency, account=account)
 
 
 class Wire(Protocol):
@@ -128,6 +136,10 @@ class Tap:
             return
         if self._caught is not None:
             self._caught.append((name, values))
+            return
+        if name == "accountValue" and not (self.spoilt.account or self.gateway.faults.account):
+            # Four of five messages are these: about no order, no instrument and no request.
+            self._out(name, _account_value(self.version, **values), ())
             return
         subjects = self._subjects.of_message(name, values)
         if self._is_lost(name, values):

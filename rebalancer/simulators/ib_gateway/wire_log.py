@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LONGEST_FIELD = 40
 LONGEST_LINE = 600
@@ -13,8 +13,7 @@ KEPT = 20_000
 """Frames that are kept in memory: the newest."""
 
 
-@dataclass(frozen=True, slots=True)
-class WireEntry:
+class WireEntry(NamedTuple):
     """One frame. `microseconds` of the loop since the log began, `connection` counts from 1.
 
     `heard`: it came from the client. `fields` are the frame's, its message id first; `note`

@@ -74,6 +74,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.venue = "ib"
+        self.post = False
         self.hours: tuple[Hour, ...] = (Hour(minutes=60, wanted={A: "0.02"}),)
         self.account = an_account()
         self.opening = {"USD": d(50_000)}
@@ -164,7 +165,7 @@ class Scene:
         self._write(state)
         return judge(
             Evidence(
-                schedule=Schedule(self.venue, 1, self.hours),
+                schedule=Schedule(self.venue, 1, self.hours, post=self.post),
                 venue=self.venue,
                 portfolio="books",
                 universe=Universe([stock(A), stock(B)]),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rebalancer.model.codec import to_plain
-from rebalancer.model.flags import Severity
+from rebalancer.model.flags import ErrorFlag, Severity, Step
 from rebalancer.model.orders import Action, OrderStatus, RefusedOrder, order_reference
 from rebalancer.model.records import Outcome
 from tests.unit.rehearsal.scenes import (
@@ -139,6 +139,25 @@ def test_a_daily_mail_with_another_net_liquidation_is_seen(tmp_path: Path) -> No
     lies = says.replace("49,999", "50,000")
     scene.runs[1].mails = (("books: session middle 2026-01-05", lies),)
     assert scene.broken(tmp_path) == {TRUE}
+
+
+@pytest.mark.parametrize("mailed", [True, False])
+def test_what_a_run_mailed_before_it_broke_off_is_not_new_to_the_next(
+    tmp_path: Path, mailed: bool
+) -> None:
+    scene = Scene()
+    scene.post = True
+    broken_off, calm = scene.runs[1:]
+    del scene.records[broken_off.slot]
+    broken_off.record, broken_off.exit_code, broken_off.error = None, 8, "Interrupted: a test"
+    refused = ErrorFlag(Step.SUBMIT, "order-refused", A, Severity.HOLD, "too large")
+    scene.note(broken_off.slot, "end", kind="flag", flag=to_plain(refused))
+    words = "HOLD order-refused\nrun of 2026-01-05 16:05 UTC, mode paper"
+    if mailed:
+        broken_off.mails = (("books: HOLD order-refused", words),)
+    scene.flag(calm.slot, "order-refused", Severity.HOLD, A, before="end")
+    told = [each.words for each in scene.judged(tmp_path) if "never mailed" in each.words]
+    assert told == ([] if mailed else [f"order-refused {A} is new and was never mailed"])
 
 
 def _line(scene: Scene, **changes: Any) -> None:

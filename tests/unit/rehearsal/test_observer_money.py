@@ -204,13 +204,49 @@ def test_what_others_traded_before_our_books_began_is_none_of_theirs(tmp_path: P
 def test_a_correction_of_yesterday_is_only_seen_in_the_cash(
     tmp_path: Path, since: int, told: bool, lost: bool
 ) -> None:
-    # Yesterday's trade of 100 at 10.00 is corrected to 10.01 before the first run: 1.00 less.
-    scene = Scene()
-    scene.hours = (replace(scene.hours[0], happenings=(Happening("execution-corrected"),)),)
+    # Yesterday's trade of 100 at 10.00 is corrected to 10.01 before the second run: 1.00 less.
+    scene = _corrected_before(1)
     execution = scene.account.executions[0]
     execution.id, execution.price = CORRECTED, d("10.01")
     execution.at -= timedelta(days=since)
     scene.account.cash["USD"] -= 1
     if told:
         scene.flag(SLOTS[1], "unexplained-cash", Severity.NOTE, "currency:USD", before="end")
+    assert ({LOST, CENTS} <= scene.broken(tmp_path)) == lost
+
+
+def test_a_correction_before_any_cash_was_accepted_has_nothing_to_differ_from(
+    tmp_path: Path,
+) -> None:
+    scene = _corrected_before(0)
+    execution = scene.account.executions[0]
+    execution.id, execution.price = CORRECTED, d("10.01")
+    execution.at -= timedelta(days=1)
+    scene.account.cash["USD"] -= 1
+    assert not {LOST, CENTS} & scene.broken(tmp_path)
+
+
+def _corrected_before(place: int) -> Scene:
+    """Let a run be the one of an hour before which an execution is corrected."""
+    scene = Scene()
+    hour = scene.hours[0]
+    corrected = replace(hour, happenings=(Happening("execution-corrected"),))
+    scene.hours = (corrected,) if place == 0 else (hour, corrected)
+    scene.runs[place].hour = place
+    return scene
+
+
+@pytest.mark.parametrize(("more", "lost"), [("0.05", False), ("0.06", True)])
+def test_a_correction_no_larger_than_a_fee_nobody_told_may_go_unsaid(
+    tmp_path: Path, more: str, lost: bool
+) -> None:
+    # 0.5 % of 100 x 10.00 is 5.00: a commission that never came could be as much.
+    scene = _corrected_before(1)
+    unknown = a_fill(commission=None, commission_currency="", at=FIRST - timedelta(days=1))
+    scene.entries[0] = replace(scene.entries[0], fill=unknown)
+    execution = scene.account.executions[0]
+    execution.told, execution.tell_at = False, None
+    execution.id, execution.price = CORRECTED, d("10.00") + d(more)
+    execution.at -= timedelta(days=1)
+    scene.account.cash["USD"] -= 100 * d(more)
     assert ({LOST, CENTS} <= scene.broken(tmp_path)) == lost
