@@ -50,11 +50,12 @@ class BreakableFiles(Files):
         """Add content to a file, or what is left of it after a kill."""
         name = f"append {path.name}{_kind(path, content)}"
         kill = self._before(name, path, path, content)
-        if not durable and path not in self._kept:
-            self._kept[path] = path.stat().st_size if self._inner.exists(path) else 0
+        size = path.stat().st_size if self._inner.exists(path) else 0
         self._inner.append(path, content, durable=durable)
         if durable:
             self._kept.pop(path, None)
+        elif content:  # a database syncs for itself what it writes behind our back
+            self._kept.setdefault(path, size)
         self._after(name, kill)
 
     def make_folder(self, path: Path) -> None:

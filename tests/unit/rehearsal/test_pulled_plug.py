@@ -41,3 +41,11 @@ def test_executions_that_were_never_synced_are_missed(
     monkeypatch.setattr(BreakableFiles, "append", lazy)
     invariants = {each.invariant for each in _plug_pulled(venue, 10).violations}
     assert "no-lost-fill" in invariants
+
+
+def test_a_database_that_syncs_for_itself_survives_a_pulled_plug() -> None:
+    down, plug = Trouble("database-down", step=12), Trouble("kill-file-unsynced", step=13)
+    hours = (Hour(60, {}), Hour(1440, {}, (down, plug)), Hour(60, {}))
+    played = play(STAGE["ib"], Schedule("ib", 3, hours, post=True))
+    assert played.hits["kill-file-unsynced", 13] == 1
+    assert played.violations == ()
