@@ -24,13 +24,20 @@ from rebalancer.errors import DataError
 from rebalancer.model.account import AccountSnapshot
 
 T = TypeVar("T")
+_LEAVES = frozenset({type(None), bool, int, float, str})
 
 
 def to_plain(value: Any) -> Any:
     """Return `value` as JSON would hold it. Raises `TypeError` for a type it does not know."""
+    if type(value) in _LEAVES:  # most of a record's values: worth being quick
+        return value
+    return _branch_to_plain(value)
+
+
+def _branch_to_plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (int, float, str)):
         return value
     if isinstance(value, Decimal):
         return f"{value:f}" if value.is_finite() else str(value)
@@ -41,13 +48,19 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if is_dataclass(value):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        kind: type = type(value)
+        return {name: to_plain(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(value[key]) for key in sorted(value)}
     if isinstance(value, (Sequence, frozenset, set)):
         items = sorted(value) if isinstance(value, (frozenset, set)) else value
         return [to_plain(item) for item in items]
     raise TypeError(f"cannot write a {type(value).__name__}")
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

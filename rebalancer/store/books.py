@@ -85,7 +85,8 @@ class StateFolder:
         self._standing: Standing | None = None
         self._saved: dict[datetime, RunRecord] = {}
         self._decoded: dict[datetime, tuple[bytes, RunRecord]] = {}
-        self._fills = self._lines(root / FILLS)
+        self._fills_path, self._halts = root / FILLS, (root / HALT, root.parent / HALT)
+        self._fills = self._lines(self._fills_path)
         self._entries: list[Entry] = []
         self._least: int | None = None
         self._journals: dict[datetime, JsonLines] = {}
@@ -121,8 +122,7 @@ class StateFolder:
         """Return what the HALT files say, of this portfolio and of all; None without one."""
         if self._base is not None:
             return self._base.halt_reason()
-        paths = (self.root / HALT, self.root.parent / HALT)
-        found = [self._words(path) for path in paths if self._files.exists(path)]
+        found = [self._words(path) for path in self._halts if self._files.exists(path)]
         if len(found) > 1:  # each shows, so that one that comes to another changes the words
             found = [words or "no reason given" for words in found]
         return "; ".join(found) if found else None
@@ -136,7 +136,7 @@ class StateFolder:
         """
         if self._base is not None:
             return (*self._base.entries(), *self._entries)[start:]
-        path, known = self.root / FILLS, len(self._entries)
+        path, known = self._fills_path, len(self._entries)
         if self._least is None:  # before the file is read: a run may be adding to both
             last = self.last_record()
             self._least = 0 if last is None else last.entries
@@ -160,7 +160,7 @@ class StateFolder:
         if not fresh:
             return 0
         if self._base is not None and not self._entries:
-            self._files.remove(self.root / FILLS)  # of an earlier dry run
+            self._files.remove(self._fills_path)  # of an earlier dry run
         self._fills.append([to_plain(entry) for entry in fresh], durable=True)
         if self._base is not None:
             self._entries += fresh

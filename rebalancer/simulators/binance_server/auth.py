@@ -7,6 +7,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from rebalancer.simulators.binance_server.call import ApiError, Request, mandatory
@@ -29,8 +30,14 @@ def parameters_of(request: Request) -> dict[str, str]:
 
     Raises -1101 for one that comes twice in the same place.
     """
+    return dict(_parsed(request.query, request.body))
+
+
+@lru_cache(maxsize=64)
+def _parsed(query: str, body: str) -> Mapping[str, str]:
+    """Return the parameters; a request's are asked for more than once."""
     found: dict[str, str] = {}
-    for text in (request.query, request.body):
+    for text in (query, body):
         here: dict[str, str] = {}
         for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
             if name in here:
