@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from rebalancer.ledger import missing_fills, trade_records
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import ErrorFlag, Step, halted
 from rebalancer.model.plan import Plan
-from rebalancer.model.records import Mail, Outcome, RunRecord
+from rebalancer.model.records import Mail, Outcome, RunRecord, Standing
 from rebalancer.ports import Desk, Venue
 from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
@@ -182,16 +182,33 @@ def send_alert(desk: Desk, page: RunPage) -> None:
     A run that ended before its alert has it sent by the next one. A second alert of the same
     run (a report failed after the first) is a mail of its own.
     """
+    flags: list[ErrorFlag] = []
+    before = page.standing.alerts
     for record in (*page.untold, page.record):
-        decision = alert_mails(record, page.standing)
+        decision = alert_mails(record, _as_of(record, page))
         mails = tuple(_unsent(mail, page.mailed) for mail in decision.mails)
-        flags = desk.post.send(mails)
+        raised = desk.post.send(mails)
         page.mailed |= {mail.key for mail in mails}
-        _raise_all(page, flags)
-        if decision.alerts != page.standing.alerts and not _lost(mails, flags):
-            page.remember(alerts=decision.alerts)
+        flags += raised
+        if not _lost(mails, raised):
+            page.standing = replace(page.standing, alerts=decision.alerts)
+    # Only now what the disk may refuse: no alert is to wait for it.
+    if page.standing.alerts != before:
+        page.remember()
+    _raise_all(page, flags)
     page.untold = ()
     page.told()
+
+
+def _as_of(record: RunRecord, page: RunPage) -> Standing:
+    """Return what is remembered, with the latches that stood when a record was written.
+
+    Else the alert of an earlier run, which may have gone out already, would tell for the first
+    and last time what only this one saw.
+    """
+    if record is page.record or record.standing is None:
+        return page.standing
+    return replace(page.standing, latched=record.standing.latched)
 
 
 def _lost(mails: Sequence[Mail], flags: Sequence[ErrorFlag]) -> set[str]:
@@ -293,6 +310,6 @@ def _try(page: RunPage, action: Callable[[], object]) -> bool:
     return True
 
 
-def _raise_all(page: RunPage, flags: tuple[ErrorFlag, ...]) -> None:
+def _raise_all(page: RunPage, flags: Iterable[ErrorFlag]) -> None:
     for flag in flags:
         page.raised(flag)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from rebalancer.hourly import hour
 from rebalancer.model.flags import ErrorFlag
 from rebalancer.model.records import Mail
 from rebalancer.notify.files import late
+from rebalancer.store.atomic import FileTrouble
 from tests.integration.hours import SECOND, THIRD, Watch, command
 from tests.portfolios import FIRST, HOUR, World
 
@@ -84,6 +86,18 @@ class Strict(Letterbox):
         new = [mail for mail in mails if mail.key not in self.keys]
         self.keys |= {mail.key for mail in new}
         return super().send(new)
+
+
+@dataclass
+class Undiskly(Letterbox):
+    """A post that sends what it is given, and says each time that no disk keeps it."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def send(self, mails: Sequence[Mail]) -> tuple[ErrorFlag, ...]:
+        super().send(mails)
+        self.texts += [mail.text for mail in mails]
+        return late(mails, "the outbox cannot be used", []) if mails else ()
 
 
 def run(world: World, at: datetime, box: Letterbox) -> None:
@@ -191,3 +205,45 @@ def test_what_fails_after_an_alert_was_sent_is_a_mail_of_its_own(world: World) -
     hour(replace(desk, post=box, books=Forgetful(desk.books)), FIRST)
     assert box.about("halt-file") >= 1
     assert box.about("report-failed") == 1
+
+
+def _killed_after_its_mail(world: World, box: Letterbox, at: datetime) -> None:
+    """Let a run mail a trouble and die before it remembers that."""
+    (world.state / "signals" / "hand.csv").unlink()
+    desk = world.desk(at)
+    with pytest.raises(Killed):
+        hour(replace(desk, post=box, books=Dying(desk.books)), at)
+
+
+def test_what_a_run_latches_is_not_told_by_the_alert_of_an_earlier_run(world: World) -> None:
+    box = Strict()
+    run(world, FIRST, box)
+    _killed_after_its_mail(world, box, SECOND)
+    world.change_venue(_pay_in)
+    run(world, THIRD, box)
+    assert box.about("signal-missing") == 1
+    assert box.about("net-liquidation-jump") == 1
+
+
+def test_a_full_disk_keeps_no_alert_from_the_server(world: World) -> None:
+    box, full = Undiskly(), []
+
+    def is_full(line: Any) -> bool:
+        full.extend([line] if line["kind"] == "step" and line["step"] == 10 else [])
+        return bool(full)
+
+    def refuse() -> None:
+        raise FileTrouble("no room is left on the disk")
+
+    run(world, FIRST, box)
+    _killed_after_its_mail(world, box, SECOND)
+    command(world, "halt", "holidays")
+    desk = world.desk(THIRD)
+    hour(replace(desk, post=box, books=Watch(desk.books, is_full, refuse)), THIRD)
+    assert full
+    assert box.about("halt-file") == 1
+    assert any("report-failed" in text for text in box.texts)
+
+
+def _pay_in(account: Any) -> None:
+    account["cash"]["USD"] = str(Decimal(account["cash"]["USD"]) + 1_000_000)

@@ -28,7 +28,15 @@ from tests.gateways import Gateways
 from tests.integration.hours import EVER, SYMBOLS, WANTED
 from tests.portfolios import FIRST as SHARES_FIRST
 from tests.portfolios import QUIET, make_world, stock, write_signal
-from tests.unit.rehearsal.scenes import FIRST, REFERENCE, A, an_account, an_approved, d
+from tests.unit.rehearsal.scenes import (
+    FIRST,
+    REFERENCE,
+    A,
+    an_account,
+    an_approved,
+    an_execution,
+    d,
+)
 
 LINE = {"kind": "intents", "attempt": 1, "orders": [an_approved()]}
 STOP = {"kind": "stops", "attempt": 1, "stops": [{"reference": "x"}]}
@@ -187,6 +195,26 @@ def test_a_stop_on_the_wrong_side_protects_nothing() -> None:
     _stops(account, status="NEW", buys=True)
     watch.look(account, "then")
     assert len(naked) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "stopped", "bare"),
+    [("0.05", True, False), ("0.06", True, True), ("0.05", False, True)],
+)
+def test_what_the_stops_left_when_they_fired_may_be_a_twentieth(
+    left: str, stopped: bool, bare: bool
+) -> None:
+    naked: list[str] = []
+    watch, account = StopsKept(naked), _protected()
+    watch.look(account, "first")
+    account.holdings[BTC].quantity = Decimal("0.4")  # one of the ladder fired, one waits
+    watch.look(account, "then")
+    account.holdings[BTC].quantity = Decimal(left)
+    reference = "books.2601051505p1.HASH.0" if stopped else "books.2601051505r1.HASH.0"
+    account.executions = (an_execution(instrument=BTC, reference=reference),)
+    _stops(account, status="FINISHED")
+    watch.look(account, "again")
+    assert bool(naked) == bare
 
 
 def _protected() -> Account:
