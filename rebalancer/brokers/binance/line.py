@@ -129,7 +129,8 @@ class BinanceLine:
             measured.append((after - before, _least(before - told - _MILLISECOND, after - told)))
             if after - before <= PATIENCE:
                 break
-        self.offset = min(measured)[1]
+        was, self.offset = self.offset, min(measured)[1]
+        self.throttle.moved(self.offset - was)
         return self.offset.total_seconds()
 
     def symbol(self, instrument: InstrumentId) -> str:

@@ -153,6 +153,14 @@ class Throttle:
         """Let nothing leave until then."""
         self._until = until if self._until is None else max(self._until, until)
 
+    def moved(self, by: timedelta) -> None:
+        """Take note that the exchange's time was measured anew and is later by so much."""
+        if self._until is not None:
+            self._until += by
+        for pool in self._pools.values():
+            for window in (*pool.orders.values(), pool.funding):
+                window.times = deque(each + by for each in window.times)
+
     def learn(self, product: Product, limits: object) -> None:
         """Take over `rateLimits` of the exchange's list; what cannot be read changes nothing."""
         pool = self._pools[product]

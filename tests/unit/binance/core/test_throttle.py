@@ -254,3 +254,19 @@ def test_calls_of_one_product_do_not_use_up_the_others_weight() -> None:
     assert wire.paused == []
     line.signed("GET", "/api/v3/account")
     assert wire.paused
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_waits_are_not_longer_or_shorter_because_the_exchanges_clock_leapt(hours: int) -> None:
+    wire = Wire()
+    wire.replies["POST /fapi/v1/order"] = Answer({})
+    line = line_on(wire)
+    line.measure()
+    line.throttle.hold(line.now() + timedelta(seconds=2))
+    for _ in range(300):
+        line.throttle.take(Product.USDM, 0, 1, line.now())
+    wire.ahead = timedelta(hours=hours)
+    line.measure()
+    line.signed("POST", "/fapi/v1/order", symbol="BTCUSDT")
+    # To the end of what was asked for, then of the window of 300 orders in ten seconds.
+    assert wire.paused == [2.0, 8.0]
