@@ -104,6 +104,7 @@ class ResidentGateway:
     def __init__(self, spec: GatewaySpec, write: Callable[[str], object] | None = None) -> None:
         self.control = LocalGateway(spec, Files(), write)
         self._gateway = self.control.gateway
+        self._gateway.log.keep(0)  # its digest and `write` have all that anybody asks for
 
     @property
     def exchange(self) -> Exchange:
@@ -177,6 +178,7 @@ class ResidentServer:
     def __init__(self, spec: BinanceSpec, write: Callable[[str], object] | None = None) -> None:
         self.control = LocalServer(spec, Files(), write)
         self._server = self.control.server
+        self._server.log.keep(0)
 
     @property
     def exchange(self) -> Exchange:

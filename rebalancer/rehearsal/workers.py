@@ -210,6 +210,8 @@ def _work(pipe: Any, plays: Plays) -> None:
                 done += 1
                 if done % COLLECT_AFTER == 0:
                     gc.collect()
+                if done == COLLECT_AFTER:
+                    gc.freeze()  # what is there by now stays: no need to look at it again
     except (EOFError, OSError, KeyboardInterrupt):
         os._exit(0)  # nobody listens any more, and nothing of ours is to be kept
 

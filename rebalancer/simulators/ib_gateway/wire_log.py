@@ -78,6 +78,10 @@ class WireLog:
         if self._write is not None:
             self._write(entry.line() + "\n")
 
+    def keep(self, most: int) -> None:
+        """Keep the newest frames in memory only, so many at most."""
+        self.entries = deque(self.entries, maxlen=most)
+
     def digest(self) -> str:
         """Return the SHA-256 of everything so far: the same wire has the same digest."""
         return self._digest.hexdigest()
