@@ -192,11 +192,11 @@ def send_alert(desk: Desk, page: RunPage) -> None:
         flags += raised
         if not _lost(mails, raised):
             page.standing = replace(page.standing, alerts=decision.alerts)
+    page.untold = ()  # told once more after this run's own alert, it would say that one is over
     # Only now what the disk may refuse: no alert is to wait for it.
     if page.standing.alerts != before:
         page.remember()
     _raise_all(page, flags)
-    page.untold = ()
     page.told()
 
 

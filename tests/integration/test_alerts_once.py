@@ -225,12 +225,15 @@ def test_what_a_run_latches_is_not_told_by_the_alert_of_an_earlier_run(world: Wo
     assert box.about("net-liquidation-jump") == 1
 
 
-def test_a_full_disk_keeps_no_alert_from_the_server(world: World) -> None:
-    box, full = Undiskly(), []
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_full_disk_keeps_no_alert_from_the_server(world: World, at_once: bool) -> None:
+    box = Undiskly()
+    full: list[Any] = []
 
     def is_full(line: Any) -> bool:
+        already = bool(full)
         full.extend([line] if line["kind"] == "step" and line["step"] == 10 else [])
-        return bool(full)
+        return already or (at_once and bool(full))
 
     def refuse() -> None:
         raise FileTrouble("no room is left on the disk")
@@ -243,6 +246,7 @@ def test_a_full_disk_keeps_no_alert_from_the_server(world: World) -> None:
     assert full
     assert box.about("halt-file") == 1
     assert any("report-failed" in text for text in box.texts)
+    assert box.about("recovered: halt-file") == 0
 
 
 def _pay_in(account: Any) -> None:
