@@ -22,10 +22,11 @@ from rebalancer.model.stops import PlaceStop, StopOrder
 from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.risk import Ladder, StopNames, best_group, ladder, unprotected
 from rebalancer.working.cancel import is_own
-from rebalancer.working.page import RunPage
+from rebalancer.working.page import DOUBTS, RunPage
 from rebalancer.working.record import latch
 
 MISSING, FAILED = "protection-missing", "protection-failed"
+ADJUSTED = "books-adjusted"
 
 _NONE = Decimal(0)
 
@@ -92,12 +93,14 @@ class _Shift:
         """Read what is held now and which stops wait; both complete, or the run ends here.
 
         Without an order of ours since, what step 4 saw is what is held. Where an order of ours
-        does not explain what has changed since, the venue may be showing what was: nothing is
-        taken away there.
+        does not explain what has changed since, or our books say another thing, the venue may
+        be showing what was: nothing is taken away there.
         """
         seen = self.page.last(AccountSnapshot)
         account = self.venue.account() if seen is None or self.page.intents else seen
-        self.doubted = frozenset() if seen is None else _unexplained(seen, account, self.page)
+        self.doubted = _disputed(self.page)
+        if seen is not None:
+            self.doubted |= _unexplained(seen, account, self.page)
         self.stops = self.venue.stops()
         self.positions = {
             each.instrument: each
@@ -281,6 +284,13 @@ def _unexplained(
     return frozenset(
         name for name in {*expected, *held} if expected.get(name, _NONE) != held.get(name, _NONE)
     )
+
+
+def _disputed(page: RunPage) -> frozenset[InstrumentId]:
+    """Return the instruments of which books and venue say different things, or did until now."""
+    latched = {flag.subject for flag in page.standing.latched if flag.code in DOUBTS}
+    booked = {flag.subject for flag in page.flags if flag.code == ADJUSTED}
+    return frozenset(InstrumentId(subject) for subject in latched | booked)
 
 
 def given_up(page: RunPage) -> dict[InstrumentId, str]:

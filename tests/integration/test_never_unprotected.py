@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from rebalancer.cli.rehearse_stages import Stages
+from rebalancer.rehearsal.driver import play
 from rebalancer.simulators.binance_server.algo_kept import waiting
 from rebalancer.simulators.binance_server.faults import Do, HttpFault, HttpRate
 from rebalancer.simulators.binance_server.memory import LocalServer
+from rebalancer.simulators.faults.schedule import Hour, Schedule, Trouble
 from tests.exchanges import FIRST, Exchanges, perpetual, write_coins
 from tests.portfolios import QUIET, write_signal
 
@@ -105,3 +108,13 @@ def test_no_position_loses_its_last_stop(tmp_path: Path, seed: int) -> None:
         halt.unlink(missing_ok=True)
     assert watch.looked > 100
     assert watch.naked == []
+
+
+@pytest.mark.parametrize("weight", ["0.2", "0.008"])
+def test_an_account_shown_as_it_was_before_the_position_takes_no_stop_down(weight: str) -> None:
+    wanted = {perpetual("ETH"): weight}
+    old = Trouble("account-stale", count=8, seconds=5400)
+    hours = (Hour(60, wanted), Hour(15, wanted, (old,)))
+    played = play(Stages()("binance"), Schedule("binance", 3, hours, protect=True))
+    assert played.hits["account-stale", 4] > 0
+    assert played.violations == ()
