@@ -8,11 +8,11 @@ it is armed once a gateway or server, told of each run, and asked for what it sa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,16 +91,25 @@ class RunEvidence:
     touched: tuple[str, ...] = ()
 
 
+class Move(NamedTuple):
+    """Money that came from outside (positive) or went there."""
+
+    at: datetime
+    currency: str
+    amount: Decimal
+
+
 @dataclass
 class Evidence:
     """A whole schedule, after its calm runs.
 
     `account` is the venue's own books at the end, `opening_cash` and `opening_positions` what
     they began with. `flows` is what the driver moved in (positive) or out of the account by
-    currency; `moved` are positions that changed by no execution (a split, a transfer), signed
-    units. `state` is the portfolio's folder. `run_seconds` is the most venue time one run may
-    take. `sessions` are the portfolio's (None: not known), `session_mails` the kinds of daily
-    mails that are owed in them, `commit_minutes` how long after a close its commit is owed.
+    currency, `moves` the same one by one; `moved` are positions that changed by no execution
+    (a split, a transfer), signed units. `state` is the portfolio's folder. `run_seconds` is the
+    most venue time one run may take. `sessions` are the portfolio's (None: not known),
+    `session_mails` the kinds of daily mails that are owed in them, `commit_minutes` how long
+    after a close its commit is owed.
     """
 
     schedule: Schedule
@@ -114,6 +123,7 @@ class Evidence:
     state: Path
     opening_positions: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     flows: Mapping[str, Decimal] = field(default_factory=dict)
+    moves: Sequence[Move] = ()
     moved: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
     run_seconds: float = 1200.0
     sessions: SessionTable | None = None

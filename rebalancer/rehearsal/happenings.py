@@ -11,6 +11,7 @@ from typing import Any
 from rebalancer.errors import LockBusy
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.ports import Desk
+from rebalancer.rehearsal.evidence import Move
 from rebalancer.rehearsal.residents import Resident
 from rebalancer.simulators.faults.injection import Injector
 from rebalancer.simulators.faults.schedule import Happening, Trouble
@@ -33,6 +34,7 @@ class Outside:
     def __init__(self, venue: Resident, state: Path, happened: Callable[[str], object]) -> None:
         self._venue, self._state, self._happened = venue, state, happened
         self.flows: dict[str, Decimal] = {}
+        self.moves: list[Move] = []
         self.moved: dict[InstrumentId, Decimal] = {}
         self.silent = False
         self._changes: dict[str, str] = {}
@@ -191,6 +193,7 @@ class Outside:
             return False
         self._venue.transfer(base, amount)
         self.flows[base] = self.flows.get(base, Decimal(0)) + amount
+        self.moves.append(Move(self._venue.now(), base, amount))
         return True
 
     def _held(self, subject: str) -> InstrumentId | None:

@@ -102,6 +102,7 @@ class Play:
         for _ in range(self.schedule.calm):
             self._hour(calm, None)
         self.evidence.flows = dict(self._outside.flows)
+        self.evidence.moves = tuple(self._outside.moves)
         self.evidence.moved = dict(self._outside.moved)
         return self.evidence
 

@@ -259,12 +259,20 @@ def _cash(case: Case) -> Iterator[Violation]:
                 f"venue has {found:f} (difference {found - expected:f})",
             )
     for currency in sorted(transfers):
-        if transfers[currency] != flows.get(currency, _ZERO):
+        came = flows.get(currency, _ZERO) - _before_the_books(case, currency)
+        if transfers[currency] != came:
             yield Violation(
                 CENTS,
-                f"{currency}: {transfers[currency]:f} is booked as transfers, "
-                f"{flows.get(currency, _ZERO):f} came",
+                f"{currency}: {transfers[currency]:f} is booked as transfers, {came:f} came",
             )
+
+
+def _before_the_books(case: Case, currency: str) -> Decimal:
+    """Return what came before our books began: that is in what they began with."""
+    last = case.ours.last
+    began = None if last is None or last.standing is None else last.standing.began
+    early = (m for m in case.evidence.moves if began is not None and m.at < began)
+    return sum((move.amount for move in early if move.currency == currency), _ZERO)
 
 
 def _our_cash(case: Case) -> tuple[dict[str, Decimal], dict[str, Decimal]]:

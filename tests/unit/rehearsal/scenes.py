@@ -41,7 +41,7 @@ from rebalancer.model.records import (
     Standing,
 )
 from rebalancer.model.universe import Universe
-from rebalancer.rehearsal.evidence import Arrival, Evidence, RunEvidence, Violation
+from rebalancer.rehearsal.evidence import Arrival, Evidence, Move, RunEvidence, Violation
 from rebalancer.rehearsal.observer import judge
 from rebalancer.risk.parameters import Limits
 from rebalancer.simulators.books import Account, Execution, Holding, Order
@@ -79,6 +79,7 @@ class Scene:
         self.account = an_account()
         self.opening = {"USD": d(50_000)}
         self.flows: dict[str, Decimal] = {}
+        self.moves: tuple[Move, ...] = ()
         self.moved: dict[InstrumentId, Decimal] = {}
         self.entries = [Entry(EntryKind.FILL, FIRST, a_fill(), d("10.01"))]
         self.trades: list[Fill] | None = None
@@ -175,6 +176,7 @@ class Scene:
                 runs=self.runs,
                 state=state,
                 flows=self.flows,
+                moves=self.moves,
                 moved=self.moved,
             )
         )

@@ -13,6 +13,7 @@ from rebalancer.model.income import IncomeKind
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Fill
 from rebalancer.model.records import Entry, EntryKind, Standing
+from rebalancer.rehearsal.evidence import Move
 from rebalancer.simulators.faults.schedule import Happening
 from tests.unit.rehearsal.scenes import EXECUTION, FIRST, REFERENCE, SLOTS, A, B, Scene, a_fill, d
 
@@ -139,6 +140,30 @@ def test_a_deposit_that_the_driver_made_is_explained(tmp_path: Path) -> None:
 
 def test_a_transfer_in_our_books_that_never_came_is_seen(tmp_path: Path) -> None:
     scene = Scene()
+    scene.entries.append(_transfer("500"))
+    assert scene.broken(tmp_path) == {CENTS}
+
+
+@pytest.mark.parametrize(("minutes", "broken"), [(-1, set()), (1, {CENTS})])
+def test_what_came_before_our_books_began_is_no_transfer_of_theirs(
+    tmp_path: Path, minutes: int, broken: set[str]
+) -> None:
+    scene = Scene()
+    for slot in SLOTS:
+        standing = scene.records[slot].standing or Standing()
+        scene.change(slot, standing=replace(standing, began=FIRST))
+    scene.account.cash["USD"] += 2500
+    scene.flows = {"USD": d(2500)}
+    scene.moves = (
+        Move(FIRST + timedelta(minutes=minutes), "USD", d(2000)),
+        Move(SLOTS[1] - timedelta(minutes=1), "USD", d(500)),
+    )
+    scene.entries.append(_transfer("500"))
+    assert scene.broken(tmp_path) == broken
+
+
+def _transfer(amount: str) -> Entry:
+    """Return a line of the books that says that USD came from outside."""
     income = Fill(
         exec_id="income:1",
         reference="",
@@ -148,12 +173,11 @@ def test_a_transfer_in_our_books_that_never_came_is_seen(tmp_path: Path) -> None
         price=d(0),
         currency="USD",
         at=SLOTS[1],
-        commission=d(-500),
+        commission=-d(amount),
         commission_currency="USD",
         origin=IncomeKind.TRANSFER.value,
     )
-    scene.entries.append(Entry(EntryKind.INCOME, SLOTS[1], income))
-    assert scene.broken(tmp_path) == {CENTS}
+    return Entry(EntryKind.INCOME, SLOTS[1], income)
 
 
 def test_a_position_that_moved_by_no_execution_is_seen(tmp_path: Path) -> None:
