@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -212,6 +212,29 @@ def test_what_the_stops_left_when_they_fired_may_be_a_twentieth(
     account.holdings[BTC].quantity = Decimal(left)
     reference = "books.2601051505p1.HASH.0" if stopped else "books.2601051505r1.HASH.0"
     account.executions = (an_execution(instrument=BTC, reference=reference),)
+    _stops(account, status="FINISHED")
+    watch.look(account, "again")
+    assert bool(naked) == bare
+
+
+@pytest.mark.parametrize(
+    ("reference", "later", "bare"),
+    [("web_6", 1, False), ("web_6", -1, True), ("books.2601051505r1.HASH.0", 1, True)],
+)
+def test_what_another_hand_added_later_is_none_of_the_stops(
+    reference: str, later: int, bare: bool
+) -> None:
+    naked: list[str] = []
+    watch, account = StopsKept(naked), _protected()
+    placed = datetime(2026, 1, 5, 15, tzinfo=UTC)
+    _stops(account, status="NEW", created=int(placed.timestamp() * 1000))
+    watch.look(account, "first")
+    account.holdings[BTC].quantity = Decimal("0.5")
+    added = placed + timedelta(seconds=later)
+    account.executions = (
+        an_execution(instrument=BTC, reference=reference, quantity=Decimal("0.5"), at=added),
+        an_execution(instrument=BTC, reference="books.2601051505p1.HASH.0"),
+    )
     _stops(account, status="FINISHED")
     watch.look(account, "again")
     assert bool(naked) == bare
