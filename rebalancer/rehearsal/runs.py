@@ -12,7 +12,7 @@ from typing import Any
 from rebalancer.errors import DeadlineExceeded, RebalancerError, StateError
 from rebalancer.hourly import hour as run_hour
 from rebalancer.model.records import Mode
-from rebalancer.ports import Desk
+from rebalancer.ports import Database, Desk, Post
 from rebalancer.rehearsal.around import Connections, Stepped, following
 from rebalancer.rehearsal.evidence import Evidence, RunEvidence, Violation
 from rebalancer.rehearsal.happenings import Outside
@@ -28,6 +28,7 @@ from rebalancer.simulators.faults.killed import Killed
 from rebalancer.simulators.faults.schedule import Hour, Schedule, Trouble
 from rebalancer.store.atomic import Files
 from rebalancer.store.books import StateFolder
+from rebalancer.store.lazy_database import NoDatabase
 from rebalancer.store.lock import NAME, holder_of, portfolio_lock
 from rebalancer.working.due import why_due
 
@@ -268,7 +269,8 @@ class Play:
             return passed + self.venue.wire_seconds() - wire > self.stage.sending_seconds
 
         broker = Connections(self.venue.broker(desk.broker), desk.hands, injector, self.watch)
-        post, database = desk.post, desk.database
+        post: Post = desk.post
+        database: Database = NoDatabase()
         if self.schedule.post and not hour.dry:
             post = post_for(self.state, files, self._mailbox, injector, self.venue.now)
             database = RehearsedDatabase(desk.database, self.state, injector)

@@ -12,6 +12,7 @@ SHAKE-128 of (seed, symbol, hour); nothing is a floating-point number.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from rebalancer.simulators.candle_recording import HourRow
 
@@ -72,3 +73,9 @@ class HourPath:
         width = width * _SHRINK // 100_000
         self._bridge(low, middle, width)
         self._bridge(middle, high, width)
+
+
+@lru_cache(maxsize=1024)
+def hour_path(key: tuple[int, str, int], row: HourRow, grid: int) -> HourPath:
+    """Return the path of an hour; the newest ones are kept, and shared: nothing changes them."""
+    return HourPath(key, row, grid)

@@ -14,7 +14,7 @@ from rebalancer.model.market import Freshness, Quote
 from rebalancer.model.panel import Panel, empty_panel
 from rebalancer.model.rules import TradingRules
 from rebalancer.model.sessions import Session
-from rebalancer.simulators.candle_path import HourPath
+from rebalancer.simulators.candle_path import HourPath, hour_path
 from rebalancer.simulators.candle_recording import (
     EPOCH,
     HOUR,
@@ -300,7 +300,7 @@ class CandleMarket:
         hours = self.recording.hours.get(symbol)
         key = self._key(symbol, hour)
         row = None if hours is None else hours.row(key[2])
-        return None if row is None or hours is None else HourPath(key, row, hours.grid)
+        return None if row is None or hours is None else hour_path(key, row, hours.grid)
 
     def _key(self, symbol: str, hour: datetime) -> tuple[int, str, int]:
         return self._settings.seed, symbol, (hour - self.shift - EPOCH) // HOUR
@@ -317,7 +317,7 @@ class CandleMarket:
                 found.append(Part(*row))
             elif row is not None:
                 path = self._path(symbol, hour) if hour == self._hour else None
-                path = path or HourPath(self._key(symbol, hour), row, hours.grid)
+                path = path or hour_path(self._key(symbol, hour), row, hours.grid)
                 found.append(part_between(path, hour, (opens, ends), now))
             hour += HOUR
         return found
