@@ -29,38 +29,51 @@ _LEAVES = frozenset({type(None), bool, int, float, str})
 
 def to_plain(value: Any) -> Any:
     """Return `value` as JSON would hold it. Raises `TypeError` for a type it does not know."""
-    if type(value) in _LEAVES:  # most of a record's values: worth being quick
+    kind: type = type(value)
+    if kind in _LEAVES:  # most of a record's values: worth being quick
         return value
-    return _branch_to_plain(value)
-
-
-def _branch_to_plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, (int, float, str)):
-        return value
-    if isinstance(value, Decimal):
-        return f"{value:f}" if value.is_finite() else str(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if is_dataclass(value):
-        kind: type = type(value)
-        return {name: to_plain(getattr(value, name)) for name in _names(kind)}
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(value[key]) for key in sorted(value)}
-    if isinstance(value, (Sequence, frozenset, set)):
-        items = sorted(value) if isinstance(value, (frozenset, set)) else value
-        return [to_plain(item) for item in items]
-    raise TypeError(f"cannot write a {type(value).__name__}")
+    return _writer(kind)(value)
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _writer(kind: type) -> Callable[[Any], Any]:
+    """Return how values of a type are written; which rule is theirs is found once."""
+    if is_dataclass(kind):
+        return partial(_fields_to_plain, tuple(field.name for field in fields(kind)))
+    for kinds, write in _RULES:
+        if issubclass(kind, kinds):
+            return write
+    raise TypeError(f"cannot write a {kind.__name__}")
+
+
+def _fields_to_plain(names: tuple[str, ...], value: Any) -> Any:
+    return {name: to_plain(getattr(value, name)) for name in names}
+
+
+def _decimal_to_plain(value: Decimal) -> Any:
+    return f"{value:f}" if value.is_finite() else str(value)
+
+
+def _time_to_plain(value: datetime) -> Any:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _mapping_to_plain(value: Mapping[Any, Any]) -> Any:
+    return {str(key): to_plain(value[key]) for key in sorted(value)}
+
+
+_RULES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (Enum, lambda value: value.value),
+    ((int, float, str), lambda value: value),
+    (Decimal, _decimal_to_plain),
+    (datetime, _time_to_plain),
+    (date, date.isoformat),
+    (timedelta, timedelta.total_seconds),
+    (Mapping, _mapping_to_plain),
+    ((frozenset, set), lambda value: [to_plain(item) for item in sorted(value)]),
+    (Sequence, lambda value: [to_plain(item) for item in value]),
+)
+"""The first one that fits counts: an enumeration may be text, a time is a date."""
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

@@ -76,11 +76,9 @@ def send_account(session: Session, instruments: Iterable[InstrumentId]) -> None:
         return
     state = state_of(gateway, feed.account)
     told = {(key, currency): value for key, currency, value in rows_of(state)}
-    for (key, currency), value in told.items():
-        if feed.told.get((key, currency)) != value:
-            session.send(
-                "accountValue", key=key, value=value, currency=currency, account=feed.account
-            )
+    before = feed.told
+    news = [(*name, value) for name, value in told.items() if before.get(name) != value]
+    session.tap.say_values(feed.account, news)
     for identifier in instruments:
         _send_portfolio(session, state, identifier)
     feed.told = told

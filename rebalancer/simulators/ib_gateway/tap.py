@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +20,9 @@ from rebalancer.simulators.ib_gateway.wire_log import WireEntry
 if TYPE_CHECKING:
     from rebalancer.simulators.ib_gateway.gateway import Gateway
 
+VALUE = "accountValue"
+"""Four of five messages are these: about no order, no instrument and no request."""
+
 DATA_LOST = 1101
 """Connectivity is back and every subscription to market data is gone."""
 
@@ -29,9 +32,13 @@ _ABOUT_ORDERS = frozenset({"orderStatus", "openOrder", "execDetails", "commissio
 
 
 @lru_cache(maxsize=8192)
-def _account_value(version: int, key: str, value: str, currency: str, account: str) -> Fields:
-    """Return the fields of an `accountValue`; most of an account's are the same every time."""
-    return encode("accountValue", version, key=key, value=value, currency=currency, account=account)
+def _account_value(
+    version: int, key: str, value: str, currency: str, account: str
+) -> tuple[Fields, bytes]:
+    """Return fields and frame of an `accountValue`; most of an account's never change."""
+    values = {"key": key, "value": value, "currency": currency, "account": account}
+    fields = encode(VALUE, version, **values)
+    return fields, pack(fields)
 
 
 class Wire(Protocol):
@@ -137,10 +144,6 @@ class Tap:
         if self._caught is not None:
             self._caught.append((name, values))
             return
-        if name == "accountValue" and not (self.spoilt.account or self.gateway.faults.account):
-            # Four of five messages are these: about no order, no instrument and no request.
-            self._out(name, _account_value(self.version, **values), ())
-            return
         subjects = self._subjects.of_message(name, values)
         if self._is_lost(name, values):
             self._note(False, name, encode(name, self.version, **values), "fault: lose-answer")
@@ -153,6 +156,27 @@ class Tap:
             return
         fields = encode(name, self.version, **spoilt)
         self._out(name, self.spoilt.fields(name, values, fields), subjects)
+
+    def say_values(self, account: str, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Say values of an account (key, currency, value): what `say` would, written at once."""
+        left, frames, fault, fields = iter(rows), list[bytes](), None, Fields()
+        quick = self._open and not self.stalled and self._dark is None and self._caught is None
+        if quick and not (self.spoilt.account or self.gateway.faults.account):
+            strikes = self.gateway.faults.strikes
+            for key, currency, value in left:
+                fields, frame = _account_value(self.version, key, value, currency, account)
+                fault = strikes((VALUE,))
+                self._note(False, VALUE, fields, fault.note() if fault else "")
+                if fault is not None:
+                    break
+                frames.append(frame)
+        if frames:
+            self.write(b"".join(frames))
+        if fault is not None:
+            self._spoil(fault, fields)
+        for key, currency, value in left:
+            values = {"key": key, "value": value, "currency": currency, "account": account}
+            self.say(VALUE, values)
 
     def say_raw(self, name: str, fields: Sequence[str]) -> None:
         """Send a frame that has no layout: the version at the beginning."""
@@ -267,7 +291,10 @@ class Tap:
         self._note(False, name, fields, fault.note() if fault else "")
         if fault is None:
             self.write(pack(fields))
-            return
+        else:
+            self._spoil(fault, fields)
+
+    def _spoil(self, fault: WireFault, fields: Fields) -> None:
         handler = MESSAGES.get(fault.do)
         if handler is None:
             raise _misplaced(fault)
@@ -292,17 +319,8 @@ class Tap:
 
     def _note(self, heard: bool, name: str, fields: Sequence[str], note: str) -> None:
         log = self.gateway.log
-        log.add(
-            WireEntry(
-                microseconds=log.microseconds(self.loop.time()),
-                connection=self.number,
-                client_id=self.client_id,
-                heard=heard,
-                name=name,
-                fields=tuple(fields),
-                note=note,
-            )
-        )
+        at = log.microseconds(self.loop.time())
+        log.add(WireEntry(at, self.number, self.client_id, heard, name, tuple(fields), note))
 
 
 def _misplaced(fault: WireFault) -> ValueError:

@@ -68,13 +68,11 @@ class WireLog:
 
     def add(self, entry: WireEntry) -> None:
         """Keep a frame."""
+        at, connection, _, heard, name, fields, note = entry
         self.entries.append(entry)
-        (self.heard if entry.heard else self.said)[entry.name] += 1
-        key = (
-            f"{entry.microseconds}|{entry.connection}|{entry.heard:d}|{entry.name}|{entry.note}|"
-            + "\0".join(entry.fields)
-        )
-        self._digest.update(key.encode("utf-8", "backslashreplace") + b"\n")
+        (self.heard if heard else self.said)[name] += 1
+        key = f"{at}|{connection}|{heard:d}|{name}|{note}|" + "\0".join(fields) + "\n"
+        self._digest.update(key.encode("utf-8", "backslashreplace"))
         if self._write is not None:
             self._write(entry.line() + "\n")
 
