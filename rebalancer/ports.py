@@ -240,7 +240,7 @@ class Books(Protocol):
         """Return the record of a slot, None when it has none."""
 
     def unfinished(self) -> tuple[datetime, ...]:
-        """Return the slots that have a journal and no record, oldest first."""
+        """Return the slots at which a run died and that no later run has finished, oldest first."""
 
     def journal(self, slot: datetime) -> tuple[Mapping[str, Any], ...]:
         """Return the lines of a slot's journal; a torn last line is left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,8 +46,7 @@ def owed_mails(
     newest mail that was: nobody wants the mails of a time in which nothing ran. Raises
     `ValueError` for a kind that is none of `KINDS`.
     """
-    due = [owed for kind in kinds if (owed := _newest(sessions, kind, now)) is not None]
-    due.sort(key=_rank)
+    due = _due(sessions, now, kinds)
     sent = [
         (standing.due[f"mail:{kind}"], place)
         for place, kind in enumerate(KINDS)
@@ -56,6 +55,26 @@ def owed_mails(
     if not sent:
         return tuple(due[-1:])
     return tuple(owed for owed in due if _is_owed(owed, standing, max(sent)))
+
+
+def passed_over(
+    sessions: SessionTable, standing: Standing, now: datetime, kinds: Sequence[str] = KINDS
+) -> Mapping[str, str]:
+    """Return the marks of what a portfolio that never sent any does not owe at `now`.
+
+    With these among `Standing.due`, the one that it owes stays owed when it is lost, also when
+    a newer one joins it. Empty for a portfolio that has sent one.
+    """
+    if any(f"mail:{kind}" in standing.due for kind in KINDS):
+        return {}
+    older = _due(sessions, now, kinds)[:-1]
+    return {owed.mark: owed.session.date.isoformat() for owed in older}
+
+
+def _due(sessions: SessionTable, now: datetime, kinds: Sequence[str]) -> list[OwedMail]:
+    """Return the newest mail of each kind whose time has come, oldest first."""
+    due = [owed for kind in kinds if (owed := _newest(sessions, kind, now)) is not None]
+    return sorted(due, key=_rank)
 
 
 def _is_owed(owed: OwedMail, standing: Standing, newest_sent: tuple[str, int]) -> bool:

@@ -32,6 +32,7 @@ from rebalancer.store.journal import JsonLines
 from rebalancer.store.journal_lines import trouble_of
 from rebalancer.store.packing import PackedRun, archive_of, old_runs, pack_run, packed_names
 from rebalancer.store.schema import MIGRATIONS, RESTORE, Migrations, brought_up, read_object
+from rebalancer.store.unfinished import died_after_all
 
 RUNS = "runs"
 RECORD = "record.json"
@@ -218,14 +219,16 @@ class StateFolder:
         return tuple(found)
 
     def unfinished(self) -> tuple[datetime, ...]:
-        """Return the slots that have a journal and no record, oldest first.
+        """Return the slots at which a run died and that no later run has finished, oldest first.
 
         None for a dry run: what a live run leaves, maybe while it is at work, is its own.
         """
         if self._base is not None:
             return ()
-        open_runs = [slot for slot in self._slots() if not self._has(slot, RECORD)]
-        return tuple(slot for slot in open_runs if self._has(slot, JOURNAL))
+        open_runs = {slot for slot in self._slots() if not self._has(slot, RECORD)}
+        died = {slot for slot in open_runs if self._has(slot, JOURNAL)}
+        newest = (each for each in self._slots(newest_first=True) if self._has(each, JOURNAL))
+        return tuple(sorted(died.union(died_after_all(newest, self.journal, self.record))))
 
     def journal(self, slot: datetime) -> tuple[Mapping[str, Any], ...]:
         """Return the lines of a slot's journal; a torn last line is left out."""

@@ -16,7 +16,7 @@ from rebalancer.model.records import Mail, Outcome, RunRecord, Standing
 from rebalancer.ports import Desk, Venue
 from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
-from rebalancer.reports.owed import owed_mails
+from rebalancer.reports.owed import owed_mails, passed_over
 from rebalancer.working.bookkeeping import book_fills, slot_of
 from rebalancer.working.books import unaccepted
 from rebalancer.working.cancel import is_own
@@ -244,6 +244,8 @@ def send_daily(desk: Desk, page: RunPage) -> None:
     lost = _lost(mails, flags)
     taken = [mail.key.rpartition(":") for mail in mails if mail.key not in lost]
     marks = {kind: date for kind, _, date in taken}
+    if lost:
+        marks |= passed_over(desk.sessions, page.standing, page.now, desk.session_mails)
     page.remember(due=dict(page.standing.due) | marks)
 
 

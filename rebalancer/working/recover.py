@@ -15,6 +15,7 @@ from typing import Any
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.ledger import trade_records
 from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.attempts import died
 from rebalancer.model.codec import from_plain, to_plain
 from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity
 from rebalancer.model.instrument import InstrumentId
@@ -58,9 +59,8 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
         page.flag("clock-skew", f"{words}; nothing is sent")
     page.standing = replace(page.standing, began=page.standing.began or _began(desk, page))
     dead = tuple(slot for slot in desk.books.unfinished() if slot != page.slot)
-    own = desk.books.journal(page.slot)
-    ended = max((line["attempt"] for line in own if line.get("kind") == "end"), default=0)
-    left = dead + ((page.slot,) if ended < page.attempt - 1 else ())
+    own = died(desk.books.journal(page.slot), before=page.attempt)
+    left = dead + ((page.slot,) if own else ())
     journals = {slot: desk.books.journal(slot) for slot in left}
     page.dead = dict(journals)
     book_what_happened(desk, venue, page, journals)
@@ -251,15 +251,13 @@ def _account(journal: Sequence[Mapping[str, Any]]) -> AccountSnapshot | None:
 
 
 def _tell_death(page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]) -> None:
-    reached = [
-        int(line["step"])
-        for line in journal
-        if line.get("kind") == "step" and (slot != page.slot or line["attempt"] != page.attempt)
-    ]
+    which = died(journal, before=page.attempt if slot == page.slot else None)
+    steps = [line for line in journal if line.get("kind") == "step" and line["attempt"] == which]
+    reached = steps[-1]["step"] if steps else 0
     page.flag(
         "run-died",
-        f"the run of {slot:%Y-%m-%d %H:%M} UTC ended in step {reached[-1] if reached else 0} "
-        "without a record; its executions are booked and its orders were looked up",
+        f"the run of {slot:%Y-%m-%d %H:%M} UTC ended in step {reached} without a record; its "
+        "executions are booked and its orders were looked up",
         f"run:{slot:%Y-%m-%dT%H%MZ}",
     )
     page.flag("run-repaired", f"the books of {slot:%Y-%m-%d %H:%M} UTC were finished")
@@ -271,9 +269,12 @@ def _record_dead(
     """Write the record that a run which died did not write.
 
     Of several attempts it is the last one's: what an earlier one saw may long be over. Orders
-    and executions are the slot's.
+    and executions are the slot's. A last one that wrote its own keeps it.
     """
     last = max((line["attempt"] for line in journal if line.get("kind") == "begin"), default=0)
+    known = desk.books.record(slot)
+    if known is not None and known.attempt >= last:
+        return
     own = [line for line in journal if line.get("attempt") == last]
     approved = tuple(
         from_plain(ApprovedOrder, order, "journal") for order in intents_in(journal).values()

@@ -15,6 +15,7 @@ from rebalancer.hourly import hour
 from rebalancer.model.flags import ErrorFlag
 from rebalancer.model.records import Mail
 from rebalancer.notify.files import late
+from rebalancer.reports.owed import KINDS
 from rebalancer.store.atomic import FileTrouble
 from tests.integration.hours import SECOND, THIRD, Watch, command
 from tests.portfolios import FIRST, HOUR, World
@@ -144,6 +145,13 @@ def test_a_daily_mail_that_is_lost_is_still_owed(world: World) -> None:
     hour(replace(desk, post=good), SECOND)
     assert good.keys == ["mail:start:2020-03-02"]
     assert world.standing().due["mail:start"] == "2020-03-02"
+
+
+def test_the_very_first_daily_mail_is_still_owed_when_a_newer_one_joins_it(world: World) -> None:
+    good, later = Kept(), FIRST + 4 * HOUR
+    hour(replace(world.desk(FIRST), session_mails=KINDS, post=Shredder()), FIRST)
+    hour(replace(world.desk(later), session_mails=KINDS, post=good), later)
+    assert good.keys == ["mail:start:2020-03-02", "mail:middle:2020-03-02"]
 
 
 @pytest.mark.parametrize("ending", [False, True])

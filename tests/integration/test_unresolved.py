@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from rebalancer.cli import main
+from rebalancer.hourly import hour
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Action, OrderStatus
 from rebalancer.model.records import Outcome, RunRecord
+from rebalancer.ports import Books
 from rebalancer.simulators.faults import Fault, FaultKind
 from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world, stock
 
@@ -303,3 +308,66 @@ def test_orders_that_will_not_die_and_are_large_halt_the_run(slow: World) -> Non
     assert not record.approved
     assert any(line.action is Action.BUY for line in record.lines)
     assert len(slow.references()) == 1
+
+
+# ------------------------------------------------------------------ the same slot once more
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Dying:
+    """Books in which the process dies when it would journal the venue's word of an order."""
+
+    def __init__(self, books: Any) -> None:
+        self._books = books
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._books, name)
+
+    def note(self, slot: datetime, line: Mapping[str, Any], *, durable: bool) -> None:
+        if line["kind"] == "order":
+            raise Killed
+        self._books.note(slot, line, durable=durable)
+
+
+def killed(world: World, at: datetime, *, faults: Sequence[Fault] = ()) -> str:
+    """Let a run die after it sent an order; return the order's reference."""
+    desk = world.desk(at, faults=faults)
+    with pytest.raises(Killed):
+        hour(replace(desk, books=cast("Books", Dying(desk.books))), at)
+    sent = [line for line in world.journal(at) if line["kind"] == "intents"]
+    return str(sent[-1]["orders"][0]["reference"])
+
+
+def test_what_a_dead_run_left_is_not_forgotten_when_the_next_attempt_cannot_connect(
+    world: World,
+) -> None:
+    lost = killed(world, FIRST, faults=[on(FaultKind.LOST_ORDER)])
+    record = world.hour(FIRST, faults=[on(FaultKind.REFUSED_CONNECTION)])
+    assert (record.outcome, record.attempt) == (Outcome.FAILED, 2)
+    assert world.books().unfinished() == (FIRST,)
+    record = world.hour(SECOND)
+    assert {"run-died", "unresolved-order"} <= codes(record)
+    assert any(lost in flag.message for flag in record.flags)
+    assert held(record) == subjects(world) != set()
+    kept = world.record(FIRST)  # what the second attempt says of itself still stands
+    assert kept is not None
+    assert (kept.attempt, "cannot-connect" in codes(kept)) == (2, True)
+    assert world.books().unfinished() == ()
+
+
+def test_a_second_attempt_that_dies_after_a_good_first_one_is_finished_too(world: World) -> None:
+    world.hour(FIRST)
+    world.wants({"AAPL": "0.1", "KO": "0.5", "MSFT": "0.3"}, FIRST)
+    lost = killed(world, FIRST, faults=[on(FaultKind.LOST_ORDER)])
+    assert world.books().unfinished() == (FIRST,)
+    world.wants(WANTED, SECOND)
+    record = world.hour(SECOND)
+    assert {"run-died", "unresolved-order"} <= codes(record)
+    assert any(lost in flag.message for flag in record.flags)
+    dead = world.record(FIRST)
+    assert dead is not None
+    assert (dead.attempt, dead.outcome) == (2, Outcome.FAILED)
+    assert world.books().unfinished() == ()

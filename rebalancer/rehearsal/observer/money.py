@@ -57,13 +57,17 @@ def no_lost_fill(case: Case) -> Iterator[Violation]:
 def _forgotten(case: Case, execution: Execution) -> bool:
     """Return whether the venue itself told nothing of it any more, and our books say so.
 
-    Then the position was booked as the venue has it, or it is locked. What others traded before
+    Then the position was booked as the venue has it, or it is locked; where a split made up for
+    the trade to the unit, the money that moved is all there is to say. What others traded before
     our books began is none of theirs: what it left is adopted.
     """
     if _before_our_books(case, execution):
         return True
     told = {flag.subject for flag in _standing_flags(case) if flag.code in LOCKS}
     told |= {str(each.fill.instrument) for each in case.ours.entries if each.kind in _BOOKED}
+    flags = (flag.code for record in case.ours.records.values() for flag in record.flags)
+    if "unexplained-cash" in flags:
+        told |= {str(name) for name, units in case.evidence.moved.items() if units}
     return untold(case, execution, execution.at) and bool({str(execution.instrument), ""} & told)
 
 

@@ -51,6 +51,22 @@ def test_a_change_of_the_position_excuses_only_what_the_venue_tells_no_more(
     assert (LOST in found, CENTS in found) == (lost, False)
 
 
+@pytest.mark.parametrize(
+    ("since", "said", "moved", "lost"),
+    [(1, True, 5, False), (1, False, 5, True), (0, True, 5, True), (1, True, 0, True)],
+)
+def test_a_trade_of_yesterday_that_a_split_made_up_for_is_only_seen_in_the_cash(
+    tmp_path: Path, since: int, said: bool, moved: int, lost: bool
+) -> None:
+    scene = Scene()
+    scene.add_trade("", "-5", at=SLOTS[0] - timedelta(days=since))
+    scene.account.holdings[A].quantity = d(100)
+    scene.moved = {A: d(moved)}
+    if said:
+        scene.flag(SLOTS[1], "unexplained-cash", Severity.NOTE, "currency:USD", before="end")
+    assert (LOST in scene.broken(tmp_path)) == lost
+
+
 def test_an_execution_that_the_venue_does_not_have_is_seen(tmp_path: Path) -> None:
     scene = Scene()
     invented = a_fill(exec_id="0000e0d5.00000999.01.01")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rebalancer.model.records import Standing
-from rebalancer.reports.owed import owed_mails
+from rebalancer.reports.owed import owed_mails, passed_over
 from tests.unit.reports.stories import around_the_clock, new_york
 
 
@@ -47,6 +47,20 @@ def test_kinds_never_sent_are_owed_from_the_newest_mail_on() -> None:
     assert keys(sent(middle="02"), at(2, 18)) == []
     assert keys(sent(middle="02"), at(2, 22)) == ["mail:end:2020-03-02"]
     assert keys(sent(end="02"), at(3, 15)) == ["mail:start:2020-03-03"]
+
+
+@pytest.mark.parametrize("hour", [15, 18, 22])
+def test_a_new_portfolios_first_mail_stays_owed_when_it_is_lost(hour: int) -> None:
+    lost = keys(Standing(), at(3, hour))
+    standing = Standing(due=passed_over(new_york(), Standing(), at(3, hour)))
+    later = keys(standing, at(3, 23))
+    day = "2020-03-03"
+    every = [f"mail:start:{day}", f"mail:middle:{day}", f"mail:end:{day}"]
+    assert later == every[every.index(lost[0]) :]
+
+
+def test_who_has_sent_a_mail_passes_none_over() -> None:
+    assert passed_over(new_york(), sent(start="02"), at(3, 18)) == {}
 
 
 def test_after_an_outage_only_the_newest_of_each_kind_is_owed_oldest_first() -> None:

@@ -138,10 +138,24 @@ def test_a_torn_equity_row_is_repaired_by_the_next(tmp_path: Path) -> None:
     assert books.equity() == (point(), point(SLOT + 2 * HOUR))
 
 
+def test_a_run_is_unfinished_too_when_its_record_is_another_attempts(tmp_path: Path) -> None:
+    books = folder(tmp_path)
+    for attempt in (1, 2):
+        books.note(SLOT, {"kind": "begin", "attempt": attempt, "mode": "paper"}, durable=True)
+    run(books, SLOT)
+    assert books.unfinished() == (SLOT,)
+    books.note(SLOT + HOUR, {"kind": "begin", "attempt": 1, "mode": "paper"}, durable=True)
+    run(books, SLOT + HOUR)  # it failed in step 1
+    assert books.unfinished() == (SLOT,)
+    books.note(SLOT + HOUR, {"kind": "step", "attempt": 1, "step": 2}, durable=True)
+    assert folder(tmp_path).unfinished() == ()
+
+
 def test_an_unfinished_run_has_a_journal_and_no_record(tmp_path: Path) -> None:
     books = folder(tmp_path)
-    books.note(SLOT + HOUR, {"kind": "begin"}, durable=True)
-    books.note(SLOT, {"kind": "begin"}, durable=True)
+    begin = {"kind": "begin", "attempt": 1, "mode": "paper"}
+    books.note(SLOT + HOUR, begin, durable=True)
+    books.note(SLOT, begin, durable=True)
     run(books, SLOT + 2 * HOUR)
     books.save_orders(SLOT + 3 * HOUR, [line()], label="paper")  # no journal: nothing to finish
     (tmp_path / "state/demo/runs/lost+found").mkdir()
