@@ -261,6 +261,11 @@ class RunPage:
             if reference not in self.orders or self.orders[reference].status in silent
         )
 
+    def in_doubt(self, reference: str) -> bool:
+        """Return whether the venue took back its last word of an order: it may work after all."""
+        word = self.orders.get(reference)
+        return word is not None and word.status is OrderStatus.UNKNOWN
+
     def remember(self, **changes: Any) -> Standing:
         """Change what is remembered from run to run, and save it."""
         self.standing = replace(self.standing, **changes)

@@ -252,7 +252,11 @@ def _account(journal: Sequence[Mapping[str, Any]]) -> AccountSnapshot | None:
 
 def _tell_death(page: RunPage, slot: datetime, journal: Sequence[Mapping[str, Any]]) -> None:
     which = died(journal, before=page.attempt if slot == page.slot else None)
-    steps = [line for line in journal if line.get("kind") == "step" and line["attempt"] == which]
+    steps = [
+        line
+        for line in journal
+        if line.get("kind") == "step" and which in (0, line["attempt"])  # 0: its record is gone
+    ]
     reached = steps[-1]["step"] if steps else 0
     page.flag(
         "run-died",

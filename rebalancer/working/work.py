@@ -222,7 +222,7 @@ class Shift:
             return []
         for root, heirs in self.heirs.items():
             state = self.states.get(heirs[-1] if heirs else root)
-            if len(heirs) >= MOST_HEIRS or state is None:
+            if len(heirs) >= MOST_HEIRS or state is None or self.page.in_doubt(state.reference):
                 continue
             if now >= window_end(state, self.desk.working):
                 continue

@@ -192,3 +192,29 @@ def test_what_follows_an_unknown_end_is_nothing(tmp_path: Path) -> None:
     record, sent = run(world, Fault(FaultKind.PARTIAL_ONLY, count=None), lost)
     assert all(each.time_in_force is TimeInForce.DAY for each in sent if isinstance(each, Place))
     assert record.approved
+
+
+class Wavering(Wire):
+    """Hands of a venue that says an order is cancelled, and in the same breath something else."""
+
+    def cancel(self, order: WorkingOrder) -> tuple[VenueEvent, ...]:
+        told = super().cancel(order)
+        at = self.paper._venue.now()
+        ended = replace(order, status=OrderStatus.CANCELLED, at=at)
+        return (*told, ended, replace(ended, status=OrderStatus.UNKNOWN))
+
+
+def test_what_follows_an_end_that_was_taken_back_is_nothing(tmp_path: Path) -> None:
+    world = world_with(tmp_path, "taker_after_seconds = 30")
+    half = Fault(FaultKind.PARTIAL_ONLY, count=None, subject=AAPL)
+    sent: list[Any] = []
+    desk = world.desk(FIRST, faults=(half, Fault(FaultKind.LOST_CANCEL, count=None)))
+    planned = replace(desk.planning, limit_style=LimitStyle.MARKETABLE)
+
+    def hands(venue: Venue) -> Any:
+        return Wavering(venue, sent)
+
+    hour(replace(desk, planning=planned, hands=hands), FIRST)
+    places = [each for each in sent if isinstance(each, Place) and each.instrument == AAPL]
+    assert any(isinstance(each, WorkingOrder) and each.instrument == AAPL for each in sent)
+    assert [each.time_in_force for each in places] == [TimeInForce.DAY]
