@@ -328,6 +328,7 @@ class Shift:
             if not chain:
                 continue
             last = chain[-1]
+            going |= {last.reference} if self.page.in_doubt(last.reference) else set()
             found.append(
                 SentOrder(
                     chain[0].approved,
