@@ -76,14 +76,25 @@ def _judge(known: bool, ours: Floats, theirs: Floats, arrived: bool) -> Overlap:
         return Overlap(Verdict.SAME)
     off = int(np.argmax(a != b))
     words = f"stored {float(a[off])!r}, the venue says {float(b[off])!r}"
-    ratio = float(np.median(b / a))
-    if bool((np.abs(b - ratio * a) <= _rounding(a, b) * (1 + ratio)).all()) and len(a) > 1:
+    median = float(np.median(b / a))
+    least, most = _ratios(a, b)
+    ratio = min(max(median, least), most)
+    if least <= most and len(a) > 1:
         return Overlap(Verdict.ADJUSTED, ratio, words)
     if np.array_equal(a[:-1], b[:-1]) and abs(b[-1] / a[-1] - 1) <= CORRECTION:
         return Overlap(Verdict.CORRECTED, float(b[-1] / a[-1]), words)
     if len(a) == 1:
         return Overlap(Verdict.ADJUSTED, ratio, words)
-    return Overlap(Verdict.DISAGREES, ratio, words)
+    return Overlap(Verdict.DISAGREES, median, words)
+
+
+def _ratios(a: Floats, b: Floats) -> tuple[float, float]:
+    """Return the least and the largest ratio that fits all bars; least > largest: none does.
+
+    Both sides were rounded, each by its half of the last decimal: every bar leaves an interval.
+    """
+    off = _rounding(a, b)
+    return float(np.max((b - off) / (a + off))), float(np.min((b + off) / (a - off)))
 
 
 def _rounding(a: Floats, b: Floats) -> float:

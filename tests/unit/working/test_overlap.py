@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.panel import Panel
@@ -38,6 +40,20 @@ def test_a_split_of_four_for_one_is_a_ratio_of_a_quarter() -> None:
     found = verdict((400.0, 404.0, 396.0), (100.0, 101.0, 99.0, 100.5))
     assert found.verdict is Verdict.ADJUSTED
     assert found.ratio == 0.25
+
+
+@given(
+    ratio=st.sampled_from([1 / 2, 1 / 3, 2 / 3, 1 / 4, 1 / 10, 1 / 20, 4 / 5]),
+    cents=st.lists(st.integers(1_000, 100_000), min_size=2, max_size=60),
+    places=st.integers(2, 4),
+)
+def test_a_split_is_one_whatever_rounding_made_of_its_prices(
+    ratio: float, cents: list[int], places: int
+) -> None:
+    stored = [each / 100 for each in cents]
+    found = verdict(stored, [round(each * ratio, places) for each in stored])
+    assert found.verdict is Verdict.ADJUSTED
+    assert found.ratio == pytest.approx(ratio, rel=0.02)
 
 
 def test_a_dividend_is_a_ratio_up_to_the_rounding_of_cents() -> None:
