@@ -262,9 +262,9 @@ class RunPage:
         )
 
     def in_doubt(self, reference: str) -> bool:
-        """Return whether the venue took back its last word of an order: it may work after all."""
+        """Return whether the venue's newest word of an order is no end, whatever it said before."""
         word = self.orders.get(reference)
-        return word is not None and word.status is OrderStatus.UNKNOWN
+        return word is not None and not word.status.terminal
 
     def remember(self, **changes: Any) -> Standing:
         """Change what is remembered from run to run, and save it."""

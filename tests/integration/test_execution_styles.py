@@ -26,7 +26,7 @@ from rebalancer.model.records import RunRecord
 from rebalancer.planning import LimitStyle
 from rebalancer.ports import Venue
 from rebalancer.simulators.faults import Fault, FaultKind
-from tests.integration.hours import AAPL, JNJ
+from tests.integration.hours import AAPL, JNJ, KO, SECOND
 from tests.portfolios import FIRST, QUIET, World, make_world
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -218,3 +218,25 @@ def test_what_follows_an_end_that_was_taken_back_is_nothing(tmp_path: Path) -> N
     places = [each for each in sent if isinstance(each, Place) and each.instrument == AAPL]
     assert any(isinstance(each, WorkingOrder) and each.instrument == AAPL for each in sent)
     assert [each.time_in_force for each in places] == [TimeInForce.DAY]
+
+
+def test_the_money_of_an_order_in_doubt_is_not_spent_on_another(tmp_path: Path) -> None:
+    symbols, risk = ("AAPL", "JNJ", "KO"), "max_turnover_per_session = 3"
+    world = make_world(tmp_path, symbols=symbols, risk=risk, extra=QUIET)
+    world.wants({"KO": "0.8"}, FIRST)
+    world.hour(FIRST)
+    world.wants({"KO": "0", "AAPL": "0.45", "JNJ": "0.2"}, SECOND)
+    halves = (Fault(FaultKind.PARTIAL_ONLY, count=None, subject=each) for each in (KO, AAPL))
+    sent: list[Any] = []
+    desk = world.desk(SECOND, faults=(*halves, Fault(FaultKind.LOST_CANCEL, count=None)))
+
+    def hands(venue: Venue) -> Any:
+        return Wavering(venue, sent)
+
+    working = replace(desk.working, taker_after_seconds=30)
+    record = hour(replace(desk, working=working, hands=hands), SECOND)
+    places = [each.instrument for each in sent if isinstance(each, Place)]
+    assert places == [KO, AAPL]
+    assert [(flag.code, flag.subject) for flag in record.flags if flag.subject] == [
+        ("not-funded", JNJ)
+    ]
