@@ -86,11 +86,14 @@ def corporate_actions(
     universe: Universe,
     contracts: Mapping[InstrumentId, str],
     prices: Mapping[InstrumentId, tuple[Decimal, Decimal]] | None = None,
+    marks: Mapping[InstrumentId, Decimal] | None = None,
 ) -> tuple[CorporateAction, ...]:
     """Return what looks like a corporate action in the universe, in id order.
 
-    `contracts` has the venue's identities as last accepted; `prices` the last close and the
-    current price where both are known.
+    `contracts` has the venue's identities as last accepted and `marks` its prices; `prices`
+    the last close and the current price where both are known. The closes of the past are
+    divided by a split too, perhaps hours before the position is: then only the accepted
+    price tells that something happened.
     """
     held = {position.instrument: position for position in account.positions}
     found = []
@@ -99,8 +102,11 @@ def corporate_actions(
         quantity = position.quantity if position else Decimal(0)
         close, quote = (prices or {}).get(name, (None, None))
         ratio = looks_like_split(expected.get(name, Decimal(0)), quantity, close, quote)
+        late = None if ratio else _ahead(expected, position, (marks or {}).get(name))
         if ratio is not None:
             found.append(CorporateAction(name, _words(ratio, expected, name, quantity), ratio))
+        elif late is not None:
+            found.append(late)
         elif position is not None and _renamed(contracts.get(name, ""), position):
             was, now = contracts[name], position.contract
             reason = f"the venue's contract for it changed from {was} to {now}"
@@ -184,6 +190,23 @@ def _ratio(number: Decimal, tolerance: Decimal) -> str | None:
             if off <= tolerance and (best is None or off < best[0]):
                 best = (off, f"{up}:{down}")
     return best[1] if best else None
+
+
+def _ahead(
+    expected: Mapping[InstrumentId, Decimal], position: Position | None, mark: Decimal | None
+) -> CorporateAction | None:
+    """Return the split that an unchanged position's price has gone through ahead of it."""
+    if position is None or not position.quantity or position.price is None:
+        return None
+    name, held = position.instrument, position.quantity
+    ratio = looks_like_split(held, held, mark, position.price)
+    if ratio is None or expected.get(name, Decimal(0)) != held:
+        return None
+    reason = (
+        f"its price went from {mark:f} to {position.price:f} as in a split {ratio}, and the "
+        f"position is {held:f} as before"
+    )
+    return CorporateAction(name, reason, ratio)
 
 
 def _renamed(before: str, position: Position) -> bool:

@@ -175,6 +175,8 @@ class Standing:
     accepted_entries: int = 0
     """How many lines `fills.jsonl` had when `accepted_cash` was seen."""
     contracts: Mapping[InstrumentId, str] = field(default_factory=dict)
+    marks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    """The venue's price of each holding as last accepted, while the books agree on it."""
     due: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
     """Troubles already mailed (flag code and subject) and since when; not mailed again."""

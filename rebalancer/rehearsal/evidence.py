@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,6 +99,14 @@ class Move(NamedTuple):
     amount: Decimal
 
 
+class Ahead(NamedTuple):
+    """A split that reached prices before positions: of what, and the venue's times."""
+
+    instrument: InstrumentId
+    since: datetime
+    until: datetime = datetime.max.replace(tzinfo=UTC)
+
+
 @dataclass
 class Evidence:
     """A whole schedule, after its calm runs.
@@ -106,10 +114,10 @@ class Evidence:
     `account` is the venue's own books at the end, `opening_cash` and `opening_positions` what
     they began with. `flows` is what the driver moved in (positive) or out of the account by
     currency, `moves` the same one by one; `moved` are positions that changed by no execution
-    (a split, a transfer), signed units. `state` is the portfolio's folder. `run_seconds` is the
-    most venue time one run may take. `sessions` are the portfolio's (None: not known),
-    `session_mails` the kinds of daily mails that are owed in them, `commit_minutes` how long
-    after a close its commit is owed.
+    (a split, a transfer), signed units, `ahead` the splits that reached them late. `state` is
+    the portfolio's folder. `run_seconds` is the most venue time one run may take. `sessions`
+    are the portfolio's (None: not known), `session_mails` the kinds of daily mails that are
+    owed in them, `commit_minutes` how long after a close its commit is owed.
     """
 
     schedule: Schedule
@@ -125,6 +133,7 @@ class Evidence:
     flows: Mapping[str, Decimal] = field(default_factory=dict)
     moves: Sequence[Move] = ()
     moved: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    ahead: Sequence[Ahead] = ()
     run_seconds: float = 1200.0
     sessions: SessionTable | None = None
     session_mails: tuple[str, ...] = ()

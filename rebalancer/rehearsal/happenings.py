@@ -11,7 +11,7 @@ from typing import Any
 from rebalancer.errors import LockBusy
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.ports import Desk
-from rebalancer.rehearsal.evidence import Move
+from rebalancer.rehearsal.evidence import Ahead, Move
 from rebalancer.rehearsal.residents import Resident
 from rebalancer.simulators.faults.injection import Injector
 from rebalancer.simulators.faults.schedule import Happening, Trouble
@@ -37,6 +37,8 @@ class Outside:
         self.moves: list[Move] = []
         self.moved: dict[InstrumentId, Decimal] = {}
         self.silent = False
+        self.ahead: list[Ahead] = []
+        self._following: list[tuple[InstrumentId, Decimal]] = []
         self._changes: dict[str, str] = {}
         self.double = False
         """Whether a second run got the lock of one that was at work."""
@@ -45,6 +47,7 @@ class Outside:
         """Let things happen between two runs; what lasted for one run ends before."""
         self.silent = False
         (self._state / HALT).unlink(missing_ok=True)
+        self._follow()
         for each in happenings:
             if _ACTS[each.what](self, each):
                 self._happened(each.what)
@@ -106,6 +109,32 @@ class Outside:
         holding.average_cost /= ratio
         self.moved[name] = self.moved.get(name, Decimal(0)) + holding.quantity - before
         return True
+
+    def split_ahead(self, what: Happening) -> bool:
+        """Split an instrument's prices, its past too; its position follows one run later."""
+        ratio = Decimal(what.quantity or "2")
+        name = self._held(what.subject)
+        if name is None or self._following:
+            return False
+        more = self._venue.exchange.account.holdings[name].quantity * (ratio - 1)
+        if more != more.to_integral_value():
+            return False
+        self._venue.split(name, ratio)
+        self._following.append((name, more))
+        self.ahead.append(Ahead(name, self._venue.now()))
+        return True
+
+    def _follow(self) -> None:
+        """Let positions follow the splits of their prices, where they are still held."""
+        for name, more in self._following:
+            holding = self._venue.exchange.account.holdings.get(name)
+            self.ahead[-1] = self.ahead[-1]._replace(until=self._venue.now())
+            if holding is not None and holding.quantity * (holding.quantity + more) > 0:
+                paid = holding.quantity * holding.average_cost
+                holding.quantity += more
+                holding.average_cost = paid / holding.quantity
+                self.moved[name] = self.moved.get(name, Decimal(0)) + more
+        self._following = []
 
     def correction(self, what: Happening) -> bool:
         """Correct the newest execution afterwards: its price was another one."""
@@ -210,6 +239,7 @@ _ACTS: dict[str, Callable[[Outside, Happening], bool]] = {
     "withdrawal": Outside.withdrawal,
     "liquidation": Outside.liquidation,
     "split": Outside.split,
+    "split-ahead": Outside.split_ahead,
     "execution-corrected": Outside.correction,
     "halt-file-between": Outside.halt,
     "config-changed": Outside.change,

@@ -105,6 +105,7 @@ class Play:
         self.evidence.flows = dict(self._outside.flows)
         self.evidence.moves = tuple(self._outside.moves)
         self.evidence.moved = dict(self._outside.moved)
+        self.evidence.ahead = tuple(self._outside.ahead)
         return self.evidence
 
     # ------------------------------------------------------------------ one hour

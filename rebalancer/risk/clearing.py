@@ -189,6 +189,8 @@ def _clear_corporate(standing: Standing, word: Word) -> tuple[Standing, str]:
     for position in word.account.positions if word.account else ():
         if position.instrument == name and position.contract:
             contract = position.contract
+    marks = {known: mark for known, mark in standing.marks.items() if known != name}
+    standing = replace(standing, marks=marks)
     if not contract:
         return standing, "prices and books count as they are now"
     contracts: Mapping[InstrumentId, str] = {**standing.contracts, name: contract}

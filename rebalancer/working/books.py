@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from math import nan
 
@@ -27,6 +28,9 @@ from rebalancer.working.counters import count_dead_orders, count_trades
 from rebalancer.working.income import flows_since_accepted
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date
+
+MARKS_LAST = timedelta(days=5)
+"""So long an accepted price tells a split: over a long weekend, not over a holiday."""
 
 
 def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing:
@@ -87,6 +91,7 @@ def unaccepted(page: RunPage) -> Standing:
         ),
         next_session_reference=now.next_session_reference or before.next_session_reference,
         contracts=before.contracts,
+        marks={name: mark for name, mark in before.marks.items() if name in now.marks},
         values=before.values,
     )
 
@@ -107,10 +112,23 @@ def _compared(
             return (), ()
         page.remember(adopted=True)
     prices, contracts = known_prices(desk, account, page), page.standing.contracts
+    marks = _recent_marks(page)
     return (
         compare_books(expected, account, desk.universe),
-        corporate_actions(expected, account, desk.universe, contracts, prices),
+        corporate_actions(expected, account, desk.universe, contracts, prices, marks),
     )
+
+
+def _recent_marks(page: RunPage) -> Mapping[InstrumentId, Decimal]:
+    """Return the accepted prices that are not too old to be compared with those of now.
+
+    After a pause a price may be any other. One that a doubt stands on is never too old.
+    """
+    standing = page.standing
+    doubtful = {flag.subject for flag in standing.latched if flag.code == "corporate-action"}
+    accepted = standing.accepted_at
+    recent = accepted is not None and page.now - accepted <= MARKS_LAST
+    return {name: mark for name, mark in standing.marks.items() if recent or name in doubtful}
 
 
 def known_prices(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import NEVER, RUN, LatchedFlag, Severity, Step, TradingState
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.records import RunRecord
-from rebalancer.rehearsal.evidence import Violation
+from rebalancer.rehearsal.evidence import RunEvidence, Violation
 from rebalancer.rehearsal.observer.case import Case
 from rebalancer.rehearsal.observer.ours import Intent, Line
+
+RECENT = timedelta(days=4)
+"""So long a run remembers at which prices it left, at least."""
 
 OBEYED, PROTECTED = "breakers-obeyed", "protected"
 
@@ -30,6 +35,7 @@ def breakers_obeyed(case: Case) -> Iterator[Violation]:
     yield from _against_flags(case)
     yield from _against_states(case)
     yield from _forgotten(case)
+    yield from _with_half_a_split(case)
 
 
 def _against_halt_files(case: Case) -> Iterator[Violation]:
@@ -153,6 +159,37 @@ def _forgotten(case: Case) -> Iterator[Violation]:
                 yield Violation(
                     OBEYED, f"{flag.code} was latched in {one.slot} and is not in {slot}"
                 )
+
+
+def _with_half_a_split(case: Case) -> Iterator[Violation]:
+    """Yield what was sent in a share whose prices were split and whose position was not yet.
+
+    The run before must have seen the position at its old price and found nothing amiss.
+    """
+    for ahead in case.evidence.ahead:
+        before = [run for run in case.evidence.runs if not run.dry and run.ended <= ahead.since]
+        if not before or not _accepted(before[-1], ahead.instrument):
+            continue
+        until = min(ahead.until, before[-1].ended + RECENT)
+        for place, _, arrival in case.arrivals("new", "change"):
+            if arrival.instrument == ahead.instrument and ahead.since < arrival.at < until:
+                yield Violation(
+                    OBEYED,
+                    f"{arrival.reference} in {ahead.instrument}, of which only the prices were "
+                    "split so far",
+                    place,
+                )
+
+
+def _accepted(run: RunEvidence, name: InstrumentId) -> bool:
+    """Return whether a run saw what was held of a share, with its price, and all was well."""
+    record = run.record
+    if record is None or record.before is None or run.exit_code or run.killed:
+        return False
+    return any(
+        each.instrument == name and each.quantity and each.price is not None
+        for each in record.before.positions
+    )
 
 
 def _only_by_the_owner(flag: LatchedFlag) -> bool:

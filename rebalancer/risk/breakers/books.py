@@ -56,6 +56,6 @@ BOOKS = (
         _corporate,
         _runs_through,
         (),
-        "the books, the last close and the contract as last accepted",
+        "the books, the last close, and price and contract as last accepted",
     ),
 )

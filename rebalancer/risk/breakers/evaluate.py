@@ -93,7 +93,12 @@ def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
     # What prices latched waits for the prices of this run: `evaluate_plan` ends or raises it.
     now_known = tuple(flag for flag in latched if not of_prices(flag))
     told = tuple(as_run_flag(flag) for flag in now_known)
-    found = replace(standing, latched=latched, next_session_reference=_next_reference(seen, told))
+    found = replace(
+        standing,
+        latched=latched,
+        next_session_reference=_next_reference(seen, told),
+        marks=_agreed_marks(standing, seen),
+    )
     if not halted((*flags, *told)) and seen.worth is not None:
         found = _accept(found, seen)
     state, reason = trading_state(now_known, flags)
@@ -174,6 +179,7 @@ def _accept(standing: Standing, seen: Observed) -> Standing:
         session_start_net_liquidation=value if reference is None else reference,
         next_session_reference=None,
         contracts=_contracts(standing, seen.account, seen.corporate),
+        marks=_marks(standing, seen),
         values=_values(standing, seen),
         losses_since=_recent(standing, seen),
     )
@@ -223,6 +229,26 @@ def _contracts(
         if position.contract and position.instrument not in doubtful:
             known[position.instrument] = position.contract
     return {name: known[name] for name in sorted(known)}
+
+
+def _agreed_marks(standing: Standing, seen: Observed) -> dict[InstrumentId, Decimal]:
+    """Return the accepted prices of the positions that did not change behind our back."""
+    changed = {each.instrument for each in seen.breaks}
+    return {name: mark for name, mark in standing.marks.items() if name not in changed}
+
+
+def _marks(standing: Standing, seen: Observed) -> dict[InstrumentId, Decimal]:
+    """Return the prices of what is held; in doubt the one before, so that the doubt stays."""
+    before = _agreed_marks(standing, seen)
+    doubtful = {act.instrument for act in seen.corporate}
+    doubtful |= {each.instrument for each in seen.breaks}
+    found = {}
+    for position in seen.account.positions:
+        name, price = position.instrument, position.price
+        mark = before.get(name) if price is None or name in doubtful else price
+        if position.quantity and mark is not None:
+            found[name] = mark
+    return {name: found[name] for name in sorted(found)}
 
 
 def moved_since(

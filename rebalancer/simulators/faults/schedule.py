@@ -280,7 +280,7 @@ def _happening(dice: Dice, what: str, instruments: Sequence[str]) -> Happening:
         return Happening(what, subject, dice.pick(("0.03", "0.1", "-0.03", "-0.1")))
     if what == "liquidation":
         return Happening(what, subject, dice.pick(("0.5", "1")))
-    if what == "split":
+    if what in ("split", "split-ahead"):
         return Happening(what, subject, dice.pick(("2", "4", "0.1")))
     if what == "file-torn":
         return Happening(what, dice.pick(_LOGS))

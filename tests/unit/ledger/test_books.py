@@ -122,6 +122,36 @@ def test_corporate_actions_are_seen_from_quantity_price_and_contract() -> None:
     assert corporate_actions({A: d(20), B: d(10)}, account, UNIVERSE, {A: ""}) == ()
 
 
+@pytest.mark.parametrize(
+    ("expected", "mark", "price", "seen"),
+    [
+        ("10", "200", "100", "2:1"),
+        ("10", "10", "100", "1:10"),
+        ("10", "104", "100", None),  # an ordinary day
+        ("10", "180", "100", None),  # no simple ratio
+        ("9", "200", "100", None),  # the position changed as well: the books tell that
+        ("10", "200", None, None),
+        ("10", None, "100", None),
+    ],
+)
+def test_a_split_that_reached_a_price_and_no_position_is_seen_from_the_accepted_price(
+    expected: str, mark: str | None, price: str | None, seen: str | None
+) -> None:
+    held = replace(a_position(A, "10"), price=None if price is None else d(price))
+    close = {A: (d(100), d(100))}  # the venue has divided the closes of the past as well
+    marks = {} if mark is None else {A: d(mark)}
+    found = corporate_actions({A: d(expected)}, an_account(held), UNIVERSE, {}, close, marks)
+    assert [act.evidence for act in found] == ([] if seen is None else [seen])
+    if seen is not None:
+        assert f"from {mark} to {price}" in found[0].reason
+        assert "the position is 10 as before" in found[0].reason
+
+
+def test_what_is_not_held_has_no_split_of_its_own() -> None:
+    nothing = an_account(a_position(A, "0", price="100"))
+    assert corporate_actions({}, nothing, UNIVERSE, {}, {}, {A: d(200), B: d(200)}) == ()
+
+
 def test_adoption_books_what_is_held_at_its_cost() -> None:
     account = an_account(
         a_position(A, "10", average_cost=d(80)),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rebalancer.cli.rehearse_stages import Stages
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.rehearsal.driver import play
 from rebalancer.rehearsal.evidence import Evidence
 from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule
@@ -55,6 +56,37 @@ def test_a_split_leaves_as_much_worth_in_twice_as_many_units() -> None:
     assert after.before is not None
     worth = after.before.net_liquidation / before.after.net_liquidation
     assert Decimal("0.98") < worth < Decimal("1.02")
+
+
+def test_a_share_whose_position_follows_its_split_later_is_left_alone_until_then() -> None:
+    name = InstrumentId(FIRST["ib"])
+    split = (Happening("split-ahead", name, "2"),)
+    hours = (Hour(60, {name: "0.08"}), Hour(60, {}), Hour(1440, {}, (), split))
+    played = play(STAGE["ib"], Schedule("ib", 0, hours))
+    assert played.violations == ()
+    (ahead,) = played.evidence.ahead
+    *_, before, between, after = played.evidence.runs[:4]
+    assert before.ended <= ahead.since <= between.began <= ahead.until
+    record = between.record
+    assert record is not None
+    flags = {flag.code: flag.message for flag in record.flags}
+    assert "multiplied its past by 0.5" in flags["history-adjusted"]
+    assert "the position is 77 as before" in flags["corporate-action"]
+    assert after.orders_after == before.orders_after
+    assert played.evidence.moved == {name: Decimal(77)}
+
+
+def test_after_a_long_pause_any_price_may_be_another() -> None:
+    name = InstrumentId(FIRST["ib"])
+    split = (Happening("split-ahead", name, "2"),)
+    hours = (Hour(60, {name: "0.08"}), Hour(60, {}), Hour(6 * 1440, {}, (), split))
+    played = play(STAGE["ib"], Schedule("ib", 0, hours))
+    record = played.evidence.runs[2].record
+    assert record is not None
+    codes = {flag.code for flag in record.flags}
+    assert "history-adjusted" in codes
+    assert "corporate-action" not in codes
+    assert played.violations == ()
 
 
 @pytest.mark.parametrize("venue", ["ib", "binance"])

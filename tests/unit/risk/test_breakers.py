@@ -190,6 +190,39 @@ def test_a_corporate_action_ends_when_positions_agree_and_history_is_continuous(
     assert latched(later) == left
 
 
+def test_the_prices_of_what_is_held_are_remembered_until_something_is_amiss() -> None:
+    account = an_account(a_position(A, "10"), a_position(B, "5", price="30"), a_position(C, "0"))
+    first = judge(Standing(), account).standing
+    assert first.marks == {A: d(100), B: d(30)}
+    halved = an_account(a_position(A, "10", price="50"), a_position(B, "5", price="31"))
+    act = CorporateAction(A, "its price went from 100 to 50", "2:1")
+    second = judge(first, halved, corporate=(act,)).standing
+    assert second.marks == {A: d(100), B: d(31)}  # the doubt stands on the price before
+    followed = an_account(a_position(A, "20", price="50"), a_position(B, "5", price="31"))
+    broken = (Break(A, d(10), d(20)),)
+    third = judge(second, followed, corporate=(act,), breaks=broken).standing
+    assert third.marks == {B: d(31)}  # the position tells by itself now
+    assert judge(third, followed, continuous=frozenset({A})).standing.marks == {A: d(50), B: d(31)}
+
+
+def test_a_halted_run_remembers_no_new_price() -> None:
+    account = an_account(a_position(A, "10"))
+    first = judge(Standing(), account).standing
+    dearer = an_account(a_position(A, "10", price="110"), a_position(B, "1"))
+    halt = ErrorFlag(Step.NET_LIQUIDATION, "stale-account", RUN, Severity.HALT, "no")
+    assert judge(first, dearer, flags=(halt,)).standing.marks == {A: d(100)}
+    broken = (Break(A, d(9), d(10)),)
+    assert judge(first, dearer, flags=(halt,), breaks=broken).standing.marks == {}
+
+
+def test_a_price_that_is_missing_leaves_the_one_before() -> None:
+    first = judge(Standing(), an_account(a_position(A, "10"))).standing
+    silent = an_account(a_position(A, "10", price="100"))
+    silent = replace(silent, positions=(replace(silent.positions[0], price=None),))
+    assert judge(first, silent).standing.marks == {A: d(100)}
+    assert judge(first, worth(100_000)).standing.marks == {}
+
+
 def test_the_same_trouble_stands_once_from_its_first_time() -> None:
     # The snapshot of one run and step 4 of the next latch the same break in other words.
     older = LatchedFlag("reconciliation-break", A, Severity.HOLD, "after the run", NOW, "")

@@ -214,6 +214,13 @@ def test_a_split_is_no_contract() -> None:
     assert found == FULL
 
 
+def test_the_owners_word_on_a_split_takes_the_price_before_it_away() -> None:
+    remembered = {A: d(100), B: d(7)}
+    standing = replace(FULL, marks=remembered, latched=(latched("corporate-action", A, "2:1"),))
+    found, _ = clear(standing, ["corporate-action"], WORTH, NOW)
+    assert found.marks == {B: d(7)}
+
+
 def test_naming_nothing_lifts_nothing() -> None:
     # A flag of the whole run has '' for its subject: that is no name.
     standing = replace(FULL, latched=(latched("drawdown", "", "1|2"),))
