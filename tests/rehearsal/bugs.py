@@ -190,6 +190,16 @@ BUGS: tuple[Bug, ...] = (
         frozenset({"protected"}),
     ),
     Bug(
+        "forget at what price it was held",
+        planted.forget_at_what_price_it_was_held,
+        shares(
+            an_hour(wanted={JNJ: "0.08"}),
+            an_hour(wanted={}),
+            Hour(1440, {}, happenings=(Happening("split-ahead", JNJ, "2"),)),
+        ),
+        frozenset({OBEYED}),
+    ),
+    Bug(
         "end with zero whatever happened",
         planted.end_with_zero_whatever_happened,
         HALTED,

@@ -239,6 +239,11 @@ def look_for_a_halt_file_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RunPage, "stop", once)
 
 
+def forget_at_what_price_it_was_held(patch: pytest.MonkeyPatch) -> None:
+    """Prices are compared with the venue's own past alone."""
+    patch.setattr(books, "_recent_marks", lambda _page: {})
+
+
 def take_protection_down_on_halt(patch: pytest.MonkeyPatch) -> None:
     """A HALT file ends all orders, stops too."""
     look = protect._Shift.look

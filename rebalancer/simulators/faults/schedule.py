@@ -233,11 +233,16 @@ def _hour(
     quiet = not first and dice.chance(_QUIET)
     troubles = () if quiet else _troubles(dice, venue, instruments, post=post, killed=killed)
     happened = not first and dice.chance(_HAPPENING)
+    minutes = dice.pick(_MINUTES)
+    wanted = _wanted(dice, venue, instruments, keep=not first)
+    happenings = _happenings(dice, venue, instruments) if happened else ()
+    if any(each.what == "split-ahead" for each in happenings):
+        minutes = max(_MINUTES)  # shares are split overnight, and their past with the next bars
     return Hour(
-        minutes=dice.pick(_MINUTES),
-        wanted=_wanted(dice, venue, instruments, keep=not first),
+        minutes=minutes,
+        wanted=wanted,
         troubles=troubles,
-        happenings=_happenings(dice, venue, instruments) if happened else (),
+        happenings=happenings,
         dry=dice.chance(_DRY),
         again=not first and dice.chance(_AGAIN_AFTER_KILL if killed else _AGAIN),
     )
@@ -280,7 +285,9 @@ def _happening(dice: Dice, what: str, instruments: Sequence[str]) -> Happening:
         return Happening(what, subject, dice.pick(("0.03", "0.1", "-0.03", "-0.1")))
     if what == "liquidation":
         return Happening(what, subject, dice.pick(("0.5", "1")))
-    if what in ("split", "split-ahead"):
+    if what == "split-ahead":
+        return Happening(what, subject, dice.pick(("2", "3", "4")))
+    if what == "split":
         return Happening(what, subject, dice.pick(("2", "4", "0.1")))
     if what == "file-torn":
         return Happening(what, dice.pick(_LOGS))
