@@ -65,7 +65,7 @@ def late(mails: Sequence[Mail], message: str, lost: Sequence[str] = ()) -> tuple
     """
     daily = any(mail.key.startswith("mail:") for mail in mails)
     step = Step.DAILY_UPDATE if daily else Step.ALERT
-    gone = "it could neither be sent nor be kept, and is owed again"
+    gone = "it could neither be sent nor be kept; the next run owes it, or a newer one of its kind"
     return (
         ErrorFlag(step, "mail-late", RUN, Severity.NOTE, message),
         *(ErrorFlag(step, "mail-late", key, Severity.NOTE, f"{key}: {gone}") for key in lost),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from rebalancer.model.flags import Severity
@@ -17,6 +17,9 @@ DAILY = re.compile(r"session (start|middle|end) (\d{4}-\d{2}-\d{2})")
 DROPPED = "mails were dropped"
 NOT_SENT = "not sent:"
 """What a flag says when a mail is gone: neither the disk took it nor the server."""
+
+GONE = "could neither be sent nor be kept"
+"""What a flag says of a session's mail that the next run owes again."""
 
 GATED = frozenset({"order-refused", "order-rejected"})
 """Troubles that a run may leave out though they are not over: it gated nothing."""
@@ -189,21 +192,39 @@ def _lost(case: Case, run: RunEvidence) -> bool:
 
 def _daily(case: Case, run: RunEvidence, post: Post) -> Iterator[str]:
     """Yield the session's mail that was owed all the time while a run was at work."""
-    sessions, kinds = case.evidence.sessions, case.evidence.session_mails
     ended = run.record is not None and not run.killed and run.record.outcome is not Outcome.FAILED
-    if sessions is None or not kinds or not ended or _unreported(run):
-        return
-    times = [
-        (at, kind, each.date.isoformat())
-        for each in sessions.between((run.slot - _A_WEEK).date(), run.slot.date())
-        for kind, at in (("start", each.open), ("middle", each.middle), ("end", each.close))
-        if kind in kinds and at <= run.ended
-    ]
-    if not times or max(times)[0] > run.slot:
+    times = _owed(case, run.ended)
+    if not times or not ended or _unreported(run) or max(times)[0] > run.slot:
         return
     _, kind, day = max(times)
-    if (kind, day) not in post.daily and f"mail:{kind}:{day}" not in post.lost:
+    told = (kind, day) in post.daily or f"mail:{kind}:{day}" in post.lost
+    if not told and not _replaced(case, run, kind, day):
         yield f"the mail of the session's {kind} of {day} was owed and never written"
+
+
+def _owed(case: Case, now: datetime) -> Sequence[tuple[datetime, str, str]]:
+    """Return the mails whose time came in the last week: since when, kind, and date."""
+    sessions, kinds = case.evidence.sessions, case.evidence.session_mails
+    days = () if sessions is None else sessions.between((now - _A_WEEK).date(), now.date())
+    return [
+        (at, kind, each.date.isoformat())
+        for each in days
+        for kind, at in (("start", each.open), ("middle", each.middle), ("end", each.close))
+        if kind in kinds and at <= now
+    ]
+
+
+def _replaced(case: Case, run: RunEvidence, kind: str, day: str) -> bool:
+    """Return whether a mail was gone, and a newer one was owed before anything could send it."""
+    runs, key = case.evidence.runs, f"mail:{kind}:{day}: "
+    for place, each in enumerate(runs[runs.index(run) :]):
+        if any(words.startswith(key) and GONE in words for words in _messages(case, each)):
+            continue
+        if not place:
+            return False
+        if not each.dry and not each.killed and each.record is not None:
+            return any(k == kind and d > day for _, k, d in _owed(case, each.slot))
+    return False
 
 
 def _unreported(run: RunEvidence) -> bool:

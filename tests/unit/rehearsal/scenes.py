@@ -40,6 +40,7 @@ from rebalancer.model.records import (
     RunRecord,
     Standing,
 )
+from rebalancer.model.sessions import SessionTable
 from rebalancer.model.universe import Universe
 from rebalancer.rehearsal.evidence import Arrival, Evidence, Move, RunEvidence, Violation
 from rebalancer.rehearsal.observer import judge
@@ -75,6 +76,7 @@ class Scene:
     def __init__(self) -> None:
         self.venue = "ib"
         self.post = False
+        self.sessions: SessionTable | None = None
         self.hours: tuple[Hour, ...] = (Hour(minutes=60, wanted={A: "0.02"}),)
         self.account = an_account()
         self.opening = {"USD": d(50_000)}
@@ -178,6 +180,8 @@ class Scene:
                 flows=self.flows,
                 moves=self.moves,
                 moved=self.moved,
+                sessions=self.sessions,
+                session_mails=() if self.sessions is None else ("start",),
             )
         )
 

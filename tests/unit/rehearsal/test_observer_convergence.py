@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from rebalancer.model.codec import to_plain
 from rebalancer.model.flags import ErrorFlag, Severity, Step
 from rebalancer.model.orders import Action, OrderStatus, RefusedOrder, order_reference
 from rebalancer.model.records import Outcome
+from rebalancer.model.sessions import Session, SessionTable
+from rebalancer.notify.files import late
 from tests.unit.rehearsal.scenes import (
     SLOTS,
     A,
@@ -158,6 +161,37 @@ def test_what_a_run_mailed_before_it_broke_off_is_not_new_to_the_next(
     scene.flag(calm.slot, "order-refused", Severity.HOLD, A, before="end")
     told = [each.words for each in scene.judged(tmp_path) if "never mailed" in each.words]
     assert told == ([] if mailed else [f"order-refused {A} is new and was never mailed"])
+
+
+@pytest.mark.parametrize(
+    ("gone", "next_session", "seen"),
+    [(True, True, False), (True, False, True), (False, True, True)],
+)
+def test_a_session_mail_that_was_gone_is_owed_until_the_next_of_its_kind(
+    tmp_path: Path, gone: bool, next_session: bool, seen: bool
+) -> None:
+    scene = Scene()
+    scene.post = True
+    starts = [slot - timedelta(minutes=5) for slot in (SLOTS if next_session else SLOTS[:2])]
+    days = [SLOTS[0].date() - timedelta(days=each) for each in range(len(starts))]
+    scene.sessions = SessionTable(
+        "XNYS",
+        [
+            Session(day, start, start + timedelta(minutes=50))
+            for day, start in zip(reversed(days), starts, strict=True)
+        ],
+    )
+    for run, day in zip(scene.runs, reversed(days), strict=False):
+        run.mails = ((f"books: session start {day}", ""),)
+    broken = scene.runs[1]
+    ((subject, _),) = broken.mails
+    broken.mails = ()
+    if gone:
+        key = f"mail:start:{subject[-10:]}"
+        (_, note) = late((), "no mail server", (key,))
+        scene.change(broken.slot, flags=(note,))
+    told = [each.words for each in scene.judged(tmp_path) if "never written" in each.words]
+    assert bool(told) == seen
 
 
 def _line(scene: Scene, **changes: Any) -> None:
