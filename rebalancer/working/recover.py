@@ -136,6 +136,8 @@ def settle(
         if any(order.status in SILENT for order in found):
             why = f"the venue shows it as {found[0].status}"
             _keep(desk, page, reference, suspects[reference], why, absent=False)
+        elif not found and _ended(desk, reference):
+            _release(page, reference)
         elif found or _proved_absent(desk, page, venue, reference):
             _resolve(desk, page, reference, found)
         else:
@@ -163,6 +165,17 @@ def _silent(journal: Sequence[Mapping[str, Any]]) -> set[str]:
         if line.get("kind") == "order"
     }
     return {name for name in intents_in(journal) if status.get(name, OrderStatus.SENT) in SILENT}
+
+
+def _ended(desk: Desk, reference: str) -> bool:
+    """Return whether the venue has told an order's end since its fate was unknown."""
+    slot = slot_of(reference, desk.portfolio)
+    told = [
+        OrderStatus(line["order"]["status"])
+        for line in (() if slot is None else desk.books.journal(slot))
+        if line.get("kind") == "order" and line["order"]["reference"] == reference
+    ]
+    return bool(told) and told[-1].terminal
 
 
 def _proved_absent(desk: Desk, page: RunPage, venue: Venue, reference: str) -> bool:

@@ -11,7 +11,7 @@ from rebalancer.cli.rehearse_stages import Stages
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.rehearsal.driver import play
 from rebalancer.rehearsal.evidence import Evidence
-from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule
+from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule, Trouble
 
 STAGE = {venue: Stages()(venue) for venue in ("ib", "binance")}
 FIRST = {venue: STAGE[venue].instruments[0] for venue in STAGE}
@@ -119,4 +119,23 @@ def test_what_cannot_happen_does_not(tmp_path: Path) -> None:
     )
     played = play(STAGE["ib"], schedule, folder=tmp_path)
     assert played.hits["split", 1] == played.hits["liquidation", 1] == 0
+    assert played.violations == ()
+
+
+def test_an_end_that_the_venue_told_stays_when_it_shows_the_order_no_more() -> None:
+    # The run dies behind its ninth message, with three orders out. Its next attempt finds them
+    # sent, latches them, and hears that they are filled; a day later nobody shows them any more.
+    names = STAGE["ib"].instruments
+    wanted = dict(zip(names, ("0.4", "0.05", "0.15"), strict=False))
+    dies = Trouble("kill-message-after", nth=9, step=7)
+    hours = (Hour(60, wanted, (dies,)), Hour(60, {}, again=True), Hour(1440, {names[0]: "0.4"}))
+    played = play(STAGE["ib"], Schedule("ib", 919800, hours, follow=True))
+    assert played.evidence.runs[0].killed
+    first, second = (run.record for run in played.evidence.runs[1:3])
+    assert first is not None
+    assert first.standing is not None
+    assert "unresolved-order" in {flag.code for flag in first.standing.latched}
+    assert second is not None
+    assert second.standing is not None
+    assert "unresolved-order" not in {flag.code for flag in second.standing.latched}
     assert played.violations == ()
