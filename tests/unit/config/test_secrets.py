@@ -42,10 +42,10 @@ def test_the_nearest_place_wins(tmp_path: Path) -> None:
         "REBALANCER_SMTP_PASSWORD": "variable",
     }
     assert smtp(path, {}) is None
-    secrets(tmp_path, 'smtp_password = "the file"\n')
-    assert smtp(path, {}) == "the file"
-    secrets(tmp_path, 'smtp_password = "the file"\n["my-fund"]\nsmtp_password = "own file"\n')
-    assert smtp(path, {}) == "own file"
+    secrets(tmp_path, 'smtp_password = "hush-file"\n')
+    assert smtp(path, {}) == "hush-file"
+    secrets(tmp_path, 'smtp_password = "hush-file"\n["my-fund"]\nsmtp_password = "hush-own"\n')
+    assert smtp(path, {}) == "hush-own"
     assert smtp(path, {"REBALANCER_SMTP_PASSWORD": "variable"}) == "variable"
     assert smtp(path, places) == "own variable"
 
