@@ -126,7 +126,7 @@ _DAYS = 60
 def run_kills(
     venue: str, count: int, seed: int, workers: int, progress: Callable[[str], object]
 ) -> KillSummary:
-    """Kill at least `count` runs at a venue ("ib", "binance"), by seeds from `seed` on.
+    """Kill runs at a venue ("ib", "binance") in `count` seeds from `seed` on.
 
     `workers` processes play at once; `progress` gets a line after each seed. The summary has
     `count`, `violations` and `lines()` for people.

@@ -54,7 +54,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=_seed, metavar="S", help="the first one's seed (1)")
     add("--workers", type=_count, metavar="K", help="how many processes (as many as processors)")
     add("--minutes", type=_minutes, metavar="M", help="stop after so long, whatever is left")
-    add("--kills", type=_count, metavar="N", help="kill real processes instead, N a venue")
+    add("--kills", type=_count, metavar="N", help="kill real processes instead, in N seeds")
     add("--replay", metavar="FILE", help="play a schedule from a file, told step by step")
     add("--wire", action="store_true", help="step by step: show what went over the wire, too")
     add(

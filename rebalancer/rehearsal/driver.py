@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rebalancer.rehearsal.endings import ending, latches
 from rebalancer.rehearsal.evidence import Evidence, Violation
 from rebalancer.rehearsal.observer import judge
 from rebalancer.rehearsal.runs import Play
@@ -31,7 +32,8 @@ class Played:
 
     `hits` counts by fault and step, `dry_hits` those of them in dry runs. `outcomes`
     counts how runs ended, in a word each.
-    `trace` is the SHA-256 of everything that may depend on the schedule alone.
+    `trace` is the SHA-256 of everything that may depend on the schedule alone. `ending` is where
+    the last run left the account, in a few words; `latches` are the codes latched at any time.
     """
 
     evidence: Evidence
@@ -40,6 +42,8 @@ class Played:
     outcomes: Counter[str]
     trace: str
     dry_hits: Counter[tuple[str, int]] = field(default_factory=Counter)
+    ending: str = ""
+    latches: frozenset[str] = frozenset()
 
 
 def run_schedule(
@@ -70,7 +74,16 @@ def play(
         evidence = run.play()
         violations = (*run.violations, *judge(evidence))
         trace = _trace(evidence)
-        return Played(evidence, violations, run.hits, run.outcomes, trace, run.dry_hits)
+        return Played(
+            evidence,
+            violations,
+            run.hits,
+            run.outcomes,
+            trace,
+            run.dry_hits,
+            ending(evidence),
+            latches(evidence),
+        )
 
 
 def _trace(evidence: Evidence) -> str:

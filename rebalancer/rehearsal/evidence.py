@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from rebalancer.simulators.faults.schedule import Schedule
 
 
+class Size(NamedTuple):
+    """An order at its arrival, by the venue's prices and books, in net liquidations.
+
+    `order` is what it would trade, `position` what would be held of its instrument after it,
+    `gross` all positions after it (None: not weighed); all without sign. `grows`: the position
+    would be larger than it is.
+    """
+
+    order: Decimal
+    position: Decimal
+    gross: Decimal | None
+    grows: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A message that asks for or changes an order, when the venue heard it or our hands were asked.
@@ -37,7 +51,7 @@ class Arrival:
     intents by then. `halt`: a HALT file stood by then. `held` is the venue's position then
     (None: not looked at). `at` is the venue's time. `quote_age` is how many seconds old the
     freshest quote of the instrument was that the venue told in this run, when it told it (None:
-    it told none, or not how old).
+    it told none, or not how old). `size` is looked at where an order is new on the wire.
     """
 
     at: datetime
@@ -51,6 +65,7 @@ class Arrival:
     halt: bool = False
     held: Decimal | None = None
     quote_age: Decimal | None = None
+    size: Size | None = None
 
 
 @dataclass
@@ -67,6 +82,7 @@ class RunEvidence:
     afterwards. `mails` are subject and text of what an SMTP server took during the run.
     `trace` is the SHA-256 of the wire. `hour` is the place in `Schedule.hours`, None for a calm
     run. `touched` are the files and folders outside `dry/` that a dry run made, changed or removed.
+    `limits` were in force (None: the evidence's).
     """
 
     slot: datetime
@@ -89,6 +105,7 @@ class RunEvidence:
     trace: str = ""
     hour: int | None = None
     touched: tuple[str, ...] = ()
+    limits: Limits | None = None
 
 
 class Move(NamedTuple):

@@ -218,6 +218,7 @@ class Play:
 
     def _go(self, hour: Hour, slot: datetime, injector: Injector, seen: RunEvidence) -> None:
         desk = self._desk(hour, slot, injector)
+        seen.limits = desk.limits
         try:
             seen.record = run_hour(desk, slot)
             seen.exit_code = seen.record.exit_code

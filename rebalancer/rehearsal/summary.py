@@ -19,7 +19,7 @@ class Summary:
     """The sums over the results of one venue; `applicable` are the steps of each fault.
 
     `hits` counts by fault and step, `dry_hits` those of them that were in dry runs.
-    `seconds` is wall time, of all workers together.
+    `endings` counts schedules by where they ended, `latches` those in which a code was latched.
     """
 
     venue: str
@@ -29,6 +29,8 @@ class Summary:
     hits: Counter[tuple[str, int]] = field(default_factory=Counter)
     dry_hits: Counter[tuple[str, int]] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    latches: Counter[str] = field(default_factory=Counter)
     violations: list[tuple[int, Violation]] = field(default_factory=list)
     failed_seeds: set[int] = field(default_factory=set)
 
@@ -39,6 +41,8 @@ class Summary:
         self.hits += result.hits
         self.dry_hits += result.dry_hits
         self.outcomes += result.outcomes
+        self.endings.update([result.ending] if result.ending else [])
+        self.latches.update(result.latches)
         self.violations += [(result.seed, each) for each in result.violations]
         if result.violations:
             self.failed_seeds.add(result.seed)
@@ -65,6 +69,8 @@ class Summary:
             "schedules": self.schedules,
             "runs": self.runs,
             "outcomes": dict(sorted(self.outcomes.items())),
+            "endings": dict(sorted(self.endings.items())),
+            "latches": dict(sorted(self.latches.items())),
             "hits": _by_fault(self.hits, {*self.applicable, *(fault for fault, _ in self.hits)}),
             "dry_hits": _by_fault(self.dry_hits, {fault for fault, _ in self.dry_hits}),
             "cells": self.cells,
@@ -80,8 +86,11 @@ class Summary:
         yield f"{_VENUES.get(self.venue, self.venue)}: how often each fault struck in each step"
         yield from table(self.hits, self.applicable)
         yield ""
-        ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.most_common())
-        yield f"{self.schedules} schedules, {self.runs} runs: {ended}"
+        yield f"{self.schedules} schedules, {self.runs} runs: {_counted(self.outcomes)}"
+        if self.endings:
+            yield f"ended {_counted(self.endings)}"
+        if self.latches:
+            yield f"latched on the way, in so many schedules: {_counted(self.latches)}"
         if self.dry_hits:
             faults = len({fault for fault, _ in self.dry_hits})
             yield f"in dry runs: {self.dry_hits.total()} times, {faults} of the faults"
@@ -91,6 +100,10 @@ class Summary:
             yield f"{len(self.empty)} of {self.cells} applicable cells are empty: {named}{more}"
         else:
             yield f"all {self.cells} applicable cells were struck"
+
+
+def _counted(names: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in names.most_common())
 
 
 def _by_fault(hits: Counter[tuple[str, int]], faults: set[str]) -> dict[str, dict[str, int]]:

@@ -47,6 +47,8 @@ class Result:
     trace: str = ""
     runs: int = 0
     dry_hits: Counter[tuple[str, int]] = field(default_factory=Counter)
+    ending: str = ""
+    latches: frozenset[str] = frozenset()
 
 
 Job = tuple[str, int]
@@ -95,6 +97,8 @@ def one(stage: Stage, seed: int) -> Result:
         played.trace,
         len(played.evidence.runs),
         played.dry_hits,
+        played.ending,
+        played.latches,
     )
 
 

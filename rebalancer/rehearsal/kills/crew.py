@@ -143,7 +143,7 @@ def _crew(venue: str, processes: int, house_of: HouseOf) -> Iterator[list[_Worke
 def _results(
     crew: list[_Worker], tasks: Iterator[Task], summary: KillSummary
 ) -> Iterator[KillResult]:
-    """Yield results until there are enough kills; worlds are handed out one by one."""
+    """Yield results until enough seeds had a kill; worlds are handed out one by one."""
     busy: set[Connection] = set()
 
     def hand_out(pipe: Connection) -> None:
@@ -182,7 +182,7 @@ def _lost(venue: str) -> KillResult:
 def _words(summary: KillSummary) -> str:
     broken = sum(len(each.violations) for each in summary.violations)
     return (
-        f"{summary.venue}: {summary.count} of {summary.wanted} kills, "
+        f"{summary.venue}: {summary.struck} of {summary.wanted} seeds, {summary.count} killed, "
         f"{summary.per_minute:.0f} a minute, {broken} violations"
     )
 

@@ -49,9 +49,9 @@ class KillSummary:
     """Kills by message and side, what became of the runs after them, and what did not hold.
 
     `seeds` were played, `missed` of them without a kill (the run had fewer messages). `wanted`
-    is how many kills were asked for, `met` counts how second runs ended that began while one was
-    at work, `seconds` how long it took. `all_tasks`: there is no such
-    number, everything is played.
+    is how many seeds with a kill were asked for, `met` counts how second runs ended that began
+    while one was at work, `seconds` how long it took. `all_tasks`: there is no such number,
+    everything is played.
     """
 
     venue: str
@@ -83,9 +83,14 @@ class KillSummary:
         return self.kills.total()
 
     @property
+    def struck(self) -> int:
+        """Return in how many seeds a process was killed; in some of them two were."""
+        return self.seeds - self.missed
+
+    @property
     def left(self) -> int:
-        """Return how many kills are still wanted."""
-        return max(0, self.wanted - self.count)
+        """Return how many seeds with a kill are still wanted."""
+        return max(0, self.wanted - self.struck)
 
     @property
     def per_minute(self) -> float:
@@ -94,12 +99,10 @@ class KillSummary:
 
     def lines(self) -> Iterator[str]:
         """Yield the summary for people, line by line."""
-        more = self.count > self.wanted and not self.all_tasks
-        asked = f" ({self.wanted} asked for; a seed that was begun is played on)" if more else ""
         yield (
-            f"{self.venue}: {_many(self.count, 'process')} killed{asked} with "
-            f"{_many(self.seeds, 'seed')} "
-            f"({self.missed} without a kill), {len(self.distinct)} distinct by message number, "
+            f"{self.venue}: {_many(self.count, 'process')} killed in {_many(self.struck, 'seed')} "
+            f"(of {self.seeds}: in {self.missed} the run had fewer messages), "
+            f"{len(self.distinct)} distinct by message number, "
             f"side and seed; {self.per_minute:.0f} a minute"
         )
         names = sorted({name for name, _ in self.kills})
@@ -123,7 +126,7 @@ class KillSummary:
             "asked_for": None if self.all_tasks else self.wanted,
             "killed": self.count,
             "seeds": self.seeds,
-            "seeds_without_a_kill": self.missed,
+            "seeds_with_a_kill": self.struck,
             "distinct": len(self.distinct),
             "kills": [
                 {"at": name, "side": side, "count": count}

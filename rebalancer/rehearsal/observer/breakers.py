@@ -14,6 +14,7 @@ from rebalancer.model.records import RunRecord
 from rebalancer.rehearsal.evidence import RunEvidence, Violation
 from rebalancer.rehearsal.observer.case import Case
 from rebalancer.rehearsal.observer.ours import Intent, Line
+from rebalancer.rehearsal.observer.sizes import sizes_kept
 
 RECENT = timedelta(days=4)
 """So long a run remembers at which prices it left, at least."""
@@ -30,12 +31,13 @@ LETS_OUT = frozenset(
 
 
 def breakers_obeyed(case: Case) -> Iterator[Violation]:
-    """Nothing is sent against a HALT file, a flag or a state; what is latched stays."""
+    """Nothing is sent against a HALT file, a flag, a state or a size; what is latched stays."""
     yield from _against_halt_files(case)
     yield from _against_flags(case)
     yield from _against_states(case)
     yield from _forgotten(case)
     yield from _with_half_a_split(case)
+    yield from sizes_kept(case)
 
 
 def _against_halt_files(case: Case) -> Iterator[Violation]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rebalancer.model.instrument import InstrumentId
+from rebalancer.rehearsal.observer.sizes import size_of
 from rebalancer.simulators.binance_server.auth import parameters_of
 from rebalancer.simulators.binance_server.call import ApiError, Request, Response
 from rebalancer.simulators.books import Account
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from rebalancer.rehearsal.observer.stops_kept import StopsKept
     from rebalancer.simulators.binance_server.server import BinanceServer
+    from rebalancer.simulators.exchange import Exchange
     from rebalancer.simulators.ib_gateway.gateway import Gateway
 
 IB_WRITES = frozenset({"placeOrder", "cancelOrder", "reqGlobalCancel", "exerciseOptions"})
@@ -124,15 +126,16 @@ class GatewayWire:
         listed = self._gateway.directory.lookup(values)
         name = listed[0].instrument.id if len(listed) == 1 else InstrumentId("")
         size, buys = values.get("totalQuantity"), values.get("action") == "BUY"
+        quantity = None if size is None else (size if buys else -size)
         self._notes.note(
             at,
             entry.name,
             "change" if known else "new",
             reference=reference,
             instrument=name,
-            quantity=None if size is None else (size if buys else -size),
+            quantity=quantity,
             limit=values.get("lmtPrice"),
-            held=held(self._gateway.exchange.account, name),
+            **_seen(self._gateway.exchange, name, None if known else quantity),
         )
 
 
@@ -185,17 +188,23 @@ class ServerWire:
         names = ("newClientOrderId", "clientAlgoId", "origClientOrderId")
         reference = next((asked[each] for each in names if each in asked), "")
         size = Decimal(asked["quantity"]) if "quantity" in asked else None
-        buys = asked.get("side") == "BUY"
+        quantity = None if size is None else (size if asked.get("side") == "BUY" else -size)
         self._notes.note(
             self._server.now,
             name,
             verb,
             reference=reference,
             instrument=instrument,
-            quantity=None if size is None else (size if buys else -size),
+            quantity=quantity,
             limit=Decimal(asked["price"]) if "price" in asked else None,
-            held=held(self._server.exchange.account, instrument),
+            **_seen(self._server.exchange, instrument, quantity if verb == "new" else None),
         )
+
+
+def _seen(exchange: Exchange, name: InstrumentId, quantity: Decimal | None) -> dict[str, Any]:
+    """Return the venue's position and, where an order is new, how large it is."""
+    now = held(exchange.account, name)
+    return {"held": now, "size": size_of(exchange, name, quantity, now) if quantity else None}
 
 
 def held(account: Account, instrument: InstrumentId) -> Decimal:

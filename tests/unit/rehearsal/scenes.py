@@ -166,23 +166,25 @@ class Scene:
     def judged(self, state: Path) -> tuple[Violation, ...]:
         """Write what the runs left, and judge it."""
         self._write(state)
-        return judge(
-            Evidence(
-                schedule=Schedule(self.venue, 1, self.hours, post=self.post),
-                venue=self.venue,
-                portfolio="books",
-                universe=Universe([stock(A), stock(B)]),
-                limits=Limits(),
-                account=self.account,
-                opening_cash=self.opening,
-                runs=self.runs,
-                state=state,
-                flows=self.flows,
-                moves=self.moves,
-                moved=self.moved,
-                sessions=self.sessions,
-                session_mails=() if self.sessions is None else ("start",),
-            )
+        return judge(self.evidence(state))
+
+    def evidence(self, state: Path) -> Evidence:
+        """Return what there is to be judged."""
+        return Evidence(
+            schedule=Schedule(self.venue, 1, self.hours, post=self.post),
+            venue=self.venue,
+            portfolio="books",
+            universe=Universe([stock(A), stock(B)]),
+            limits=Limits(),
+            account=self.account,
+            opening_cash=self.opening,
+            runs=self.runs,
+            state=state,
+            flows=self.flows,
+            moves=self.moves,
+            moved=self.moved,
+            sessions=self.sessions,
+            session_mails=() if self.sessions is None else ("start",),
         )
 
     def broken(self, state: Path) -> set[str]:

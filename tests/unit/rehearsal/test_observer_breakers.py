@@ -8,6 +8,8 @@ import pytest
 
 from rebalancer.model.codec import to_plain
 from rebalancer.model.flags import Severity
+from rebalancer.rehearsal.evidence import Size
+from rebalancer.risk.parameters import Limits
 from tests.unit.rehearsal.scenes import (
     FIRST,
     A,
@@ -120,6 +122,36 @@ def test_a_breaker_that_ends_by_itself_may_be_gone(tmp_path: Path) -> None:
     scene = Scene()
     scene.latch(FIRST, "reconciliation-break", Severity.HOLD, A)
     assert scene.broken(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (Size(d("0.32"), d("0.32"), d("0.32"), grows=True), "the order is 0.320"),
+        (Size(d("0.10"), d("0.45"), d("0.45"), grows=True), "the position after it is 0.450"),
+        (Size(d("0.10"), d("0.10"), d("1.40"), grows=True), "the gross after it is 1.400"),
+    ],
+)
+def test_an_order_beyond_a_limit_is_seen_by_the_venues_own_prices(
+    size: Size, words: str, tmp_path: Path
+) -> None:
+    scene = Scene()
+    scene.runs[0].arrivals = (an_arrival(size=size),)
+    assert [words in each.words for each in scene.judged(tmp_path)] == [True]
+
+
+def test_the_way_out_of_a_position_that_is_too_large_is_fine(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[0].arrivals = (an_arrival(size=Size(d("0.2"), d("0.9"), d("2"), grows=False)),)
+    assert scene.broken(tmp_path) == set()
+
+
+def test_orders_are_weighed_by_the_limits_that_were_in_force_in_their_run(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.runs[0].arrivals = (an_arrival(size=Size(d("0.2"), d("0.2"), None, grows=True)),)
+    assert scene.broken(tmp_path) == set()
+    scene.runs[0].limits = Limits(max_order_weight=d("0.1"))
+    assert scene.broken(tmp_path) == {OBEYED}
 
 
 def test_a_position_that_lost_its_last_stop_is_seen(tmp_path: Path) -> None:

@@ -54,6 +54,19 @@ def test_empty_cells_and_violations_are_counted() -> None:
     assert [each["seed"] for each in plain["violations"]] == [2, 2]
 
 
+def test_where_schedules_ended_and_what_was_latched_is_counted() -> None:
+    summary = Summary("ib", APPLICABLE)
+    summary.add(Result("ib", 1, ending="at the targets", latches=frozenset({"drawdown"})))
+    summary.add(Result("ib", 2, ending="stopped by drawdown", latches=frozenset({"drawdown"})))
+    summary.add(Result("ib", 3, ending="at the targets"))
+    told = list(summary.lines())
+    assert "ended 2 at the targets, 1 stopped by drawdown" in told
+    assert "latched on the way, in so many schedules: 2 drawdown" in told
+    plain = summary.plain()
+    assert plain["endings"] == {"at the targets": 2, "stopped by drawdown": 1}
+    assert plain["latches"] == {"drawdown": 2}
+
+
 def test_what_struck_dry_runs_is_counted_apart() -> None:
     summary = Summary("ib", APPLICABLE)
     assert not any("dry runs" in line for line in summary.lines())
