@@ -9,12 +9,12 @@ from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Action, PlanLine
 from rebalancer.model.plan import Why
 from rebalancer.rehearsal.evidence import Evidence
-from rebalancer.rehearsal.observer.convergence import SETTLED
+from rebalancer.rehearsal.observer.convergence import SETTLED, approved_quantity
 from rebalancer.simulators.kinds import base_asset, is_pair
 
 AT_TARGETS = "at the targets"
 UNFILLED = "with an order that has not filled"
-HELD = "with an instrument left alone for a reason"
+HELD = "with something held or refused for a reason"
 NO_RECORD = "without a record"
 STOPPED = "stopped by"
 
@@ -33,16 +33,19 @@ def ending(evidence: Evidence) -> str:
     lines: dict[InstrumentId, list[PlanLine]] = {}
     for line in record.lines:
         lines.setdefault(line.instrument, []).append(line)
-    found = {_one(evidence, name, lines.get(name, [])) for name in evidence.universe.ids}
+    found = {
+        _one(lines.get(name, []), approved_quantity(record, name), _held(evidence, name))
+        for name in evidence.universe.ids
+    }
     return next(each for each in (HELD, UNFILLED, AT_TARGETS) if each in found)
 
 
-def _one(evidence: Evidence, name: InstrumentId, lines: list[PlanLine]) -> str:
-    wanted = [line for line in lines if line.action is not Action.NOTHING]
-    if not wanted:
+def _one(lines: list[PlanLine], approved: Decimal | None, held: Decimal) -> str:
+    if all(line.action is Action.NOTHING for line in lines):
         return AT_TARGETS if all(line.reason in NEAR_ENOUGH for line in lines) else HELD
-    target = lines[0].current_quantity + sum((line.quantity for line in wanted), Decimal(0))
-    return AT_TARGETS if _held(evidence, name) == target else UNFILLED
+    if approved is None:
+        return HELD
+    return AT_TARGETS if held == lines[0].current_quantity + approved else UNFILLED
 
 
 def _held(evidence: Evidence, name: InstrumentId) -> Decimal:

@@ -114,18 +114,27 @@ def _wanted(
     told = any(flag.code in ended and flag.subject in (str(name), RUN) for flag in record.flags)
     if refused or flagged or told:
         return
-    approved = [each for each in record.approved if each.instrument == name]
-    if not approved:
+    approved = approved_quantity(record, name)
+    if approved is None:
         yield Violation(
             CONVERGED, f"an order in {name} was wanted, not approved, and not refused", place
         )
         return
-    target = lines[0].current_quantity + sum((each.quantity for each in approved), Decimal(0))
+    target = lines[0].current_quantity + approved
     tried = [each for each in record.orders if each.instrument == name]
     if held - _since(case, record, name) != target and not tried:
         yield Violation(
             CONVERGED, f"{name} is at {held:f}, {target:f} was approved, nothing was sent", place
         )
+
+
+def approved_quantity(record: RunRecord, name: InstrumentId) -> Decimal | None:
+    """Return what a run approved in an instrument, heirs of its orders apart; None: nothing."""
+    first: dict[int, Decimal] = {}
+    for each in record.approved:
+        if each.instrument == name:
+            first.setdefault(each.intent.part, each.quantity)
+    return sum(first.values(), Decimal(0)) if first else None
 
 
 def _since(case: Case, record: RunRecord, name: InstrumentId) -> Decimal:

@@ -11,7 +11,7 @@ from rebalancer.model.flags import Severity
 from rebalancer.model.orders import Action
 from rebalancer.model.plan import Why
 from rebalancer.rehearsal.endings import AT_TARGETS, HELD, UNFILLED, ending, latches
-from tests.unit.rehearsal.scenes import SLOTS, Scene, d
+from tests.unit.rehearsal.scenes import SLOTS, Scene, an_approved, d
 
 LAST = SLOTS[-1]
 
@@ -33,12 +33,17 @@ def test_what_no_order_can_bring_nearer_is_at_its_target(
     assert ending(scene.evidence(tmp_path)) == end
 
 
-@pytest.mark.parametrize(("wanted", "end"), [(0, AT_TARGETS), (7, UNFILLED)])
-def test_a_wanted_order_has_filled_or_not(wanted: int, end: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("approved", "end"), [(None, HELD), ("-20", AT_TARGETS), ("-21", UNFILLED)]
+)
+def test_a_wanted_order_was_refused_has_filled_or_has_not(
+    approved: str | None, end: str, tmp_path: Path
+) -> None:
     scene = Scene()
     line, other = scene.records[LAST].lines
-    buy = replace(line, action=Action.BUY, quantity=d(10 + wanted), current_quantity=d(90))
-    scene.change(LAST, lines=(buy, other))
+    sale = replace(line, action=Action.SELL, quantity=d(20), current_quantity=d(120))
+    orders = () if approved is None else (an_approved(quantity=d(approved)),) * 2  # and its heir
+    scene.change(LAST, lines=(sale, other), approved=orders)
     assert ending(scene.evidence(tmp_path)) == end, "the venue has 100"
 
 
