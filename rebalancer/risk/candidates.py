@@ -104,7 +104,11 @@ def price_bounds(
     """
     if quote is None:
         return None, None
-    reference = quote.close if instrument.kind is Kind.PERPETUAL else quote.mid
+    sides = (quote.bid, quote.ask)
+    if instrument.kind is Kind.PERPETUAL:
+        reference = quote.close
+    else:  # of sides that are no numbers there is no middle
+        reference = quote.mid if all(each and each.is_finite() for each in sides) else None
     if reference is None or not reference.is_finite() or reference <= 0:
         return None, None
     low, high = instrument.rules.price_bounds(buys=buys, reference=reference)

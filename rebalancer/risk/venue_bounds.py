@@ -50,7 +50,9 @@ def below_venue_position(candidate: Candidate, given: GateInput) -> str | None:
         (
             each.quantity
             for each in given.intents
-            if each.instrument == intent.instrument and each.quantity > 0
+            if each.instrument == intent.instrument
+            and each.quantity.is_finite()  # another is refused for its form
+            and each.quantity > 0
         ),
         Decimal(0),
     )

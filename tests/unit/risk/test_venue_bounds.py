@@ -11,6 +11,7 @@ import pytest
 from rebalancer.model.instrument import Instrument, Kind
 from rebalancer.model.orders import OrderType
 from rebalancer.model.rules import PriceBand, TradingRules
+from rebalancer.risk import apply_gates
 from rebalancer.risk.candidates import candidates
 from rebalancer.risk.terms import GateInput
 from rebalancer.risk.venue_bounds import (
@@ -130,3 +131,20 @@ def test_rules_without_bounds_refuse_nothing() -> None:
     for gate in (inside_venue_band, below_venue_position, below_venue_notional):
         assert gate(candidate, given) is None
     assert Decimal(0) < candidate.worst
+
+
+def test_an_order_beside_one_that_is_no_number_is_weighed_alone() -> None:
+    for quantity, fits in (("6", True), ("11", False)):
+        given = asked(quantity, "100", TradingRules(max_position=d(10)), more=["6"])
+        one, other = given.intents
+        given = replace(given, intents=(one, replace(other, quantity=d("NaN"))))
+        assert (below_venue_position(candidates(given)[0], given) is None) == fits
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("-Infinity", "Infinity"), ("sNaN", "101")])
+def test_the_band_around_a_middle_that_is_none_stops_no_gate(bid: str, ask: str) -> None:
+    quote = replace(a_quote(A, "100"), bid=d(bid), ask=d(ask))
+    stock = a_stock(A, rules=PERPETUAL)
+    given = gate_input([an_intent(A, "1", "100")], stocks=[stock], quotes=[quote])
+    (refused,) = apply_gates(given).refused
+    assert refused.gate == "quote"
