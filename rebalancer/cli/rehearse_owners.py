@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.config import Config
@@ -18,7 +19,7 @@ from rebalancer.config.sections import (
 from rebalancer.errors import UsageError
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.model.records import Mode
-from rebalancer.model.universe import Sleeve
+from rebalancer.model.universe import BarSize, Sleeve
 from rebalancer.simulators.candle_recording import candle_recording
 from rebalancer.simulators.ib_gateway.futures import FUTURES
 from rebalancer.simulators.parameters import PaperSettings
@@ -29,16 +30,19 @@ STOCKS, COINS = "us_equities", "binance_perps_2025"
 """The recordings that rehearsals have their days from."""
 
 USUAL_CASH = Decimal(100_000)
+HOURS_OF_A_SESSION = 6
+"""Hourly bars that every session of stocks has, whole ones."""
+
 MADE_UP_RATE = Decimal("1.1")
 """What a currency is worth in another where the file says nothing: made up, and never one."""
 
 
-def rehearsed(config: Config) -> tuple[Config, tuple[str, ...]]:
+def rehearsed(config: Config, first: datetime) -> tuple[Config, tuple[str, ...]]:
     """Return the configuration to rehearse with, and what was made up or left out.
 
-    Universe, sleeves, `[planning]`, `[risk]`, `[execution]` and `[protect]` are as configured.
-    The venue is the simulated one of its kind; passwords, mail server and database are not
-    used. Raises `UsageError` when nothing is left to trade.
+    No schedule begins before `first`. Universe, sleeves, `[planning]`, `[risk]`, `[execution]`
+    and `[protect]` are as configured. The venue is the simulated one of its kind; passwords,
+    mail server and database are not used. Raises `UsageError` when nothing is left to trade.
     """
     kept, notes = _simulated(config.instruments, config.portfolio.base_currency)
     if not kept:
@@ -50,6 +54,7 @@ def rehearsed(config: Config) -> tuple[Config, tuple[str, ...]]:
         for each in config.sleeves
         if _only(each, ids)
     )
+    sleeves, shorter = _with_less_history(sleeves, config.at_binance, first)
     fees = config.fees
     if not config.at_binance and fees.schedule.startswith("binance"):
         fees = FeeSettings()
@@ -69,11 +74,32 @@ def rehearsed(config: Config) -> tuple[Config, tuple[str, ...]]:
         ),
         passwords=Passwords(),
     )
-    return found, (*notes, *more)
+    return found, (*notes, *more, *shorter)
 
 
 def _only(sleeve: Sleeve, ids: set[InstrumentId]) -> tuple[InstrumentId, ...]:
     return tuple(name for name in sleeve.universe if name in ids)
+
+
+def _with_less_history(
+    sleeves: tuple[Sleeve, ...], at_binance: bool, first: datetime
+) -> tuple[tuple[Sleeve, ...], tuple[str, ...]]:
+    """Return the sleeves with no longer history than the recording has before `first`."""
+    if at_binance:
+        days, hours = (first - candle_recording(COINS).start).days - 1, 24
+    else:
+        recorded = recording(STOCKS).days
+        days, hours = int((recorded < first.timestamp() // 86_400).sum()) - 1, HOURS_OF_A_SESSION
+    found, notes = [], []
+    for each in sleeves:
+        most = days if each.bars is BarSize.DAY else days * hours
+        if each.history_bars > most:
+            notes.append(
+                f"sleeve {each.name}: {most} bars of history, not {each.history_bars}; the "
+                "recording has no more"
+            )
+        found.append(replace(each, history_bars=min(each.history_bars, most)))
+    return tuple(found), tuple(notes)
 
 
 def _simulated(

@@ -54,7 +54,7 @@ def owners_venue(path: Path) -> str:
 def _made(config: str, venue: str) -> Stage:
     if not config:
         return _stage(venue, _sample(venue))
-    found, notes = rehearsed(load(Path(config), {}))
+    found, notes = rehearsed(load(Path(config), {}), STARTS[venue][0])
     return _stage(venue, found, notes)
 
 

@@ -88,15 +88,6 @@ class Life:
         held = self.venue(folder)["holdings"].items()
         return {name: Decimal(each["quantity"]) for name, each in held}
 
-    def intents(self, folder: Path) -> dict[str, Decimal]:
-        """Return what the journals say was about to be sent: quantities by reference."""
-        found: dict[str, Decimal] = {}
-        for path in self.state(folder).glob("runs/*/journal.jsonl"):
-            for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-                for each in json.loads(line).get("intents", ()):
-                    found[each["reference"]] = Decimal(each["quantity"])
-        return found
-
 
 def _stocks(name: str, transport: str) -> Life:
     return Life(

@@ -23,6 +23,7 @@ from rebalancer.simulators.ib_gateway.faults import WireFault
 from rebalancer.simulators.ib_gateway.frames import pack, texts
 from rebalancer.simulators.ib_gateway.memory import LocalGateway
 from rebalancer.simulators.ib_gateway.pipes import ServerPipe
+from tests.fuzz.announced import unannounced
 from tests.fuzz.damage import NUMBERS
 from tests.fuzz.lives import EXCHANGE, GATEWAY, MOST_MINUTES, Life
 from tests.fuzz.of_state import clock_minutes
@@ -78,26 +79,8 @@ class Messages:
         orders = self.life.orders(folder)
         twice = [name for name, n in Counter(o.reference for o in orders).items() if n > 1]
         found.expect(not twice, f"sent twice: {twice}")
-        self._journaled(folder, orders, found)
-
-    def _journaled(self, folder: Path, orders: list[Sent], found: Findings) -> None:
-        intents = self.life.intents(folder)
-        for each in orders:
-            if each.reference.rpartition(".")[0].endswith("s") or not each.reference:
-                continue
-            found.expect(
-                each.reference in intents or each.reference in self._stops(folder),
-                f"no intent of {each}",
-            )
-            meant = intents.get(each.reference, each.quantity)
-            found.expect(
-                meant * each.quantity > 0 and abs(each.quantity) <= abs(meant),
-                f"{each} is not what was meant: {meant}",
-            )
-
-    def _stops(self, folder: Path) -> str:
-        journals = self.life.state(folder).glob("runs/*/journal.jsonl")
-        return "".join(path.read_text(encoding="utf-8") for path in journals)
+        wrong = unannounced(self.life, folder)
+        found.expect(not wrong, f"not as announced: {wrong}")
 
     def _judge(self, folder: Path, found: Findings, text: str) -> None:
         """Nothing the venue says makes a sleeve's position larger than was wanted, by much."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rebalancer.cli import main
+from tests.exchanges import write_coins
 
 LIVE = """
 [portfolio]
@@ -148,6 +149,17 @@ def test_a_schedule_that_cannot_be_read_is_named(
     told = capsys.readouterr().err
     assert "bad.json" in told
     assert words in told
+
+
+def test_a_history_longer_than_the_recording_is_shortened_and_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_coins(Path())  # its generator gets 300 daily bars by default; a month is recorded
+    words = ["rehearse", "coins.toml", "--schedules", "2", "--workers", "1"]
+    assert main(words) == 0, "a calm run is not held for its history"
+    told = capsys.readouterr().out
+    assert "sleeve hand: 12 bars of history, not 300; the recording has no more" in told
+    assert "No invariant was broken." in told
 
 
 def test_a_configuration_that_is_wrong_is_not_rehearsed(
