@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from argparse import Namespace
 from importlib.resources import files
 from pathlib import Path
@@ -28,11 +29,13 @@ def execute(arguments: Namespace) -> int:
     if not _NAME.fullmatch(name) or name.upper() == "HALT":
         raise UsageError(f"--name {name!r}: 1 to 8 letters, digits, _ or -, and not HALT")
     path = folder / "portfolio.toml"
-    if os.path.lexists(path) and not arguments.force:
+    first = not os.path.lexists(path)
+    if not first and not arguments.force:
         raise UsageError(f"{path} is there already; --force overwrites it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         Files().make_folder(folder / "state" / name)
+        closed = first and _close(folder / "state")
         copied = _copy_signals(folder / "signals")
         Files().replace(path, example_text(name, arguments.venue).encode("utf-8"))
     except RebalancerError:
@@ -40,6 +43,8 @@ def execute(arguments: Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{error.filename or folder}: {error.strerror}") from error
     print(f"Wrote {path}: a paper portfolio with {name} as its name, every line explained.")
+    if closed:
+        print(f"Closed {folder / 'state'} to others (0700): a checkout leaves it open to them.")
     if copied:
         print(f"Copied generators to {folder / 'signals'}: {', '.join(copied)}.")
     option = "" if folder == Path() else f" --config {path}"
@@ -57,6 +62,20 @@ def example_text(name: str = "main", venue: str = "ib") -> str:
     """Return the text of a first configuration; the venue's example is its one source."""
     text = (files("rebalancer") / EXAMPLES[venue]).read_text(encoding="utf-8")
     return _NAME_LINE.sub(f'name = "{name}"', text, count=1)
+
+
+def _close(folder: Path) -> bool:
+    """Close a state folder that git made for all to look into; return whether it was so.
+
+    Only with the first portfolio: one that is loose later is so because its owner wants it. Nor
+    do we change what a link leads to, or what is another user's.
+    """
+    facts = folder.lstat()
+    ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
+    if not ours or not facts.st_mode & 0o077:
+        return False
+    folder.chmod(0o700)
+    return True
 
 
 def _copy_signals(folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 from rebalancer.cli.arguments import parse
@@ -40,13 +41,28 @@ def test_every_run_works_from_its_folder_with_its_own_interpreter() -> None:
     for _, what in entries([line.removeprefix("# ") for line in LINES]):
         if "run.py" not in what:
             continue
-        change, command = what.split(" && ")
+        change, _, command = what.split(" && ")
         assert change == "cd /path/to/rebalancer"
         words = shlex.split(command.partition(">>")[0])
         assert words[0] == "/path/to/rebalancer/.venv/bin/python"
         assert words[1] == "run.py"
         assert parse(words[2:]).command == ("watchdog" if "watchdog" in what else "run")
         assert what.endswith(">>state/cron.log 2>&1")
+
+
+def test_what_the_shell_of_an_entry_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    for _, what in entries([line.removeprefix("# ") for line in LINES]):
+        log = tmp_path / "state" / "cron.log"
+        log.unlink(missing_ok=True)
+        if "run.py" not in what:  # the line that cuts an open log back
+            log.write_text("orders\n")
+            log.chmod(0o644)
+        here = what.replace("/path/to/rebalancer/.venv/bin/python", "echo")
+        here = here.replace("/path/to/rebalancer", str(tmp_path))
+        subprocess.run(["/bin/sh", "-c", f"umask 022\n{here}"], check=True, timeout=30)
+        assert log.stat().st_size > 0, what
+        assert log.stat().st_mode & 0o777 == 0o600, what
 
 
 def test_no_entry_has_a_percent_sign() -> None:

@@ -41,6 +41,36 @@ def test_what_it_writes_is_the_owners_alone(tmp_path: Path) -> None:
     assert (tmp_path / "state" / "main").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_state_folder_that_a_checkout_left_open_is_closed_and_that_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o755)
+    assert init(tmp_path) == 0
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert f"Closed {state} to others" in capsys.readouterr().out
+
+
+def test_a_state_folder_that_its_owner_opened_later_stays_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(tmp_path) == 0
+    (tmp_path / "state").chmod(0o750)
+    assert init(tmp_path, "--force", "--name", "other") == 0
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o750
+    assert "Closed" not in capsys.readouterr().out
+
+
+def test_a_folder_that_state_only_leads_to_keeps_its_permissions(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o755)
+    (tmp_path / "state").symlink_to(elsewhere)
+    assert init(tmp_path) == 0
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+
+
 def test_the_example_is_the_one_source(tmp_path: Path) -> None:
     example = ROOT / "portfolio.example.toml"
     assert example.resolve() == (ROOT / "rebalancer" / "portfolio.example.toml").resolve()
