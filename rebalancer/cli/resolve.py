@@ -119,6 +119,7 @@ def _settle(
     config: Config, books: StateFolder, slot: datetime, order: ApprovedOrder, told: Traded
 ) -> None:
     """Book what is missing, journal the end, lift the flag: in this order, each idempotent."""
+    from rebalancer.ledger import RESOLVED
     from rebalancer.model.codec import to_plain
     from rebalancer.model.orders import Fill, OrderStatus, WorkingOrder
     from rebalancer.model.records import Entry, EntryKind
@@ -128,7 +129,7 @@ def _settle(
     if missing:
         fill = Fill(
             # No periods: the digits after the last one would number a correction.
-            exec_id=f"resolve:{order.reference.replace('.', '-')}",
+            exec_id=f"{RESOLVED}{order.reference.replace('.', '-')}",
             reference=order.reference,
             venue_order_id="",
             instrument=order.instrument,
@@ -137,7 +138,11 @@ def _settle(
             currency=order.intent.currency,
             at=at,
         )
-        books.book((Entry(EntryKind.FILL, slot, fill, order.intent.reference_price),))
+        if not books.book((Entry(EntryKind.FILL, slot, fill, order.intent.reference_price),)):
+            raise UsageError(
+                f"the books have {told.quantity - missing:+f} of it already, said by hand; only "
+                f"--filled {told.quantity - missing:+f}@{told.price:f} is possible"
+            )
     filled = told.quantity == order.quantity
     end = WorkingOrder(
         reference=order.reference,

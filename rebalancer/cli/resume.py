@@ -62,8 +62,10 @@ def execute(arguments: Namespace) -> int:
         )
     if not ending and (not codes or not standing.latched):
         if standing.latched:
+            _show_effects(standing.latched)
             print("\nTo clear: rebalancer resume CODE ..., or rebalancer resume --all")
         return 0
+    _show_effects([flag for flag in standing.latched if _named(flag, codes)])
     if not confirmed(config.name, _question(config, codes, standing, ending), arguments):
         return 0
     whole = not (codes and standing.latched) or _clear(config, codes, standing.latched)
@@ -96,6 +98,23 @@ def show_latched(standing: Standing, halts: Sequence[HaltFile]) -> None:
         show_table(HEADERS, rows)
     elif not halts:
         print("Nothing is latched and there is no HALT file.")
+
+
+def _show_effects(flags: Collection[LatchedFlag]) -> None:
+    """Print what clearing them does, a line for each code."""
+    from rebalancer.model.flag_table import FLAG_TABLE
+    from rebalancer.risk.clearing import EFFECTS
+
+    about: dict[str, list[str]] = {}
+    for flag in flags:
+        about.setdefault(flag.code, []).extend([flag.subject] if flag.subject else [])
+    if about:
+        print()
+    for code, subjects in about.items():
+        of = f" of {', '.join(subjects)}" if subjects else ""
+        known = EFFECTS.get(code)
+        effect = f"only `{FLAG_TABLE[code].command}` does" if known is None else known[0]
+        print(f"Clearing {code}{of}: {effect}.")
 
 
 def _refuse_unknown(codes: list[str], standing: Standing) -> None:
@@ -193,6 +212,7 @@ def _look(config: Config, books: StateFolder) -> tuple[AccountSnapshot, tuple[Fi
 def _refuse_unbooked(config: Config, books: StateFolder, fills: Sequence[Fill]) -> None:
     """Raise `UsageError` while executions are not booked: they would be booked twice."""
     from rebalancer.ledger import bookable, entries_for
+    from rebalancer.model.orders import LATE
     from rebalancer.model.records import EntryKind
 
     refuse_unfinished(books)
@@ -201,7 +221,7 @@ def _refuse_unbooked(config: Config, books: StateFolder, fills: Sequence[Fill]) 
     missing = [
         line.fill
         for line in entries_for(told, entries, minute(config), {})
-        if line.kind not in (EntryKind.COMMISSION, EntryKind.ADJUSTMENT)
+        if line.kind is not EntryKind.COMMISSION and line.fill.origin != LATE
     ]
     if missing:
         names = ", ".join(sorted({fill.instrument for fill in missing}))

@@ -12,18 +12,20 @@ from typing import Any
 
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import FlagKind, Severity
+from rebalancer.planning.parameters import PlanParameters
 from rebalancer.risk.breakers import BREAKERS
 from rebalancer.risk.clearing import EFFECTS
 from rebalancer.risk.gates import GATES
 from rebalancer.risk.joint import JOINT_GATES
-from rebalancer.risk.parameters import Limits, Override
+from rebalancer.risk.parameters import DAYS, Limits, Override
 
 _HEAD = """# Gates and breakers
 
 What keeps an order from being sent. This page is made from the program's own tables (`python -m
 rebalancer.config.gates_document > docs/GATES.md`); a test keeps it true. Every key named here
-stands in `[risk]` of the portfolio's file, with its default in brackets; [CONFIG.md](CONFIG.md)
-explains them all, and [OPERATIONS.md](OPERATIONS.md) says what to do about each flag.
+stands in `[risk]` of the portfolio's file, or in `[planning]` where that is written before it, with
+its default in brackets; [CONFIG.md](CONFIG.md) explains them all, and
+[OPERATIONS.md](OPERATIONS.md) says what to do about each flag.
 
 ## The gates of an order
 
@@ -50,12 +52,54 @@ counted by `orders`: that command has a bound of its own.
 
 """
 
+_LATER = """
+A refusal may bear one of these names too; they stand in no order of asking:
+
+"""
+
+LATER: Sequence[tuple[str, str, tuple[str, ...], str]] = (
+    (
+        "fee",
+        "Refuse an order whose fee cannot be converted to its currency.",
+        (),
+        "`order-refused`",
+    ),
+    (
+        "reversal",
+        "Refuse the opening part of a turn to the other side while its closing part is refused, "
+        "or has not closed everything.",
+        (),
+        "`order-refused`; once orders are worked `not-funded`",
+    ),
+    (
+        "neutral",
+        "Refuse every order of a `neutral` sleeve of which one does not trade.",
+        (),
+        "`order-refused`",
+    ),
+    (
+        "margin-preview",
+        "Refuse what the venue's answer on the margin does not allow, or what has none.",
+        ("margin_previews", "margin_cushion", "margin_rate"),
+        "`order-refused`",
+    ),
+    (
+        "time",
+        "Drop what waited for others when the time for working orders was over.",
+        (),
+        "`not-funded`",
+    ),
+)
+"""Name, what it does, its keys of [risk] and its flag: no row of a gate's table refuses so."""
+
 _AFTER = """
 Last, the venue is asked what the orders would do to the margin (`margin_previews`,
 `margin_cushion`): no answer is a no; in a dry run nobody is asked, and our own estimate
 (`margin_rate`) is marked as such. A sleeve marked `neutral` trades all of its orders or none,
-and when one is refused or rejected, the others of it go too. Before each message: HALT files,
-the deadline, the approval's own end, and a price that is not worse than the approved one.
+and when one is refused or rejected, the others of it go too, and nothing follows them. Before
+each message: HALT files, the deadline, `reject-rate` of this run's own orders as far as the venue
+has answered (no other breaker), the approval's own end, and a price that is not worse than the
+approved one.
 
 ## One instrument
 
@@ -114,6 +158,8 @@ def document() -> str:
             _REDUCTIONS,
             _JOINT,
             _table(("Gate", "What it does", "Limits", "Reductions"), _joint_gates()),
+            _LATER,
+            _table(("Gate", "What it does", "Limits", "Flag"), _later()),
             _AFTER,
             _table(("Key", "Default"), _overrides()),
             "\n",
@@ -136,7 +182,13 @@ def _gates() -> Iterable[Sequence[str]]:
 def _joint_gates() -> Iterable[Sequence[str]]:
     for gate in JOINT_GATES:
         passes = "pass" if gate.exempts else "count too"
-        yield f"`{gate.name}`", _first_line(gate.check), _limits(gate.limits), passes
+        keys = _limits(gate.limits, gate.planning)
+        yield f"`{gate.name}`", _first_line(gate.check), keys, passes
+
+
+def _later() -> Iterable[Sequence[str]]:
+    for name, words, limits, flag in LATER:
+        yield f"`{name}`", words, _limits(limits), flag
 
 
 def _overrides() -> Iterable[Sequence[str]]:
@@ -172,9 +224,21 @@ def state_of(kind: FlagKind) -> str:
     return "ACTIVE; its instrument only reduces" if reduces else "ACTIVE; holds its instrument"
 
 
-def _limits(names: Iterable[str]) -> str:
-    defaults = {each.name: each.default for each in fields(Limits)}
-    return ", ".join(f"`{name}` ({_shown(defaults[name])})" for name in names) or "none"
+def _limits(names: Iterable[str], planning: Iterable[str] = ()) -> str:
+    defaults = {each.name: _shown(each.default) for each in fields(Limits)} | _of_days(Limits())
+    planned = {each.name: _shown(each.default) for each in fields(PlanParameters)}
+    keys = [f"`{name}` ({defaults[name]})" for name in names]
+    keys += [f"`planning.{name}` ({planned[name]})" for name in planning]
+    return ", ".join(keys) or "none"
+
+
+def _of_days(limits: Limits) -> dict[str, str]:
+    """Return what holds for several sessions where nothing is said of them."""
+    words = f"not set: {DAYS} times that of a session, "
+    return {
+        "max_orders_per_days": f"{words}{limits.orders_of_days}",
+        "max_turnover_per_days": f"{words}{limits.turnover_of_days.normalize():f}",
+    }
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,7 @@ from rebalancer.execution.moves import (
     Peg,
     Wait,
     asked,
+    may_be_left,
     next_move,
     window_end,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "advance",
     "after_end",
     "asked",
+    "may_be_left",
     "next_move",
     "peg_price",
     "planned",

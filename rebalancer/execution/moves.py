@@ -9,7 +9,14 @@ from decimal import Decimal
 from rebalancer.execution.chase import Then, peg_at, taker_at
 from rebalancer.execution.parameters import Leftover, WorkParameters
 from rebalancer.execution.state import OrderState
-from rebalancer.model.orders import OrderStatus, OrderType, Place, Replace, TimeInForce
+from rebalancer.model.orders import (
+    ApprovedOrder,
+    OrderStatus,
+    OrderType,
+    Place,
+    Replace,
+    TimeInForce,
+)
 
 _DIES_BY_ITSELF = frozenset({TimeInForce.DAY, TimeInForce.IOC, TimeInForce.GTD})
 
@@ -94,6 +101,14 @@ def window_end(state: OrderState, parameters: WorkParameters) -> datetime:
     return min(begin + timedelta(seconds=parameters.window_seconds), state.approved.deadline)
 
 
+def may_be_left(order: ApprovedOrder, parameters: WorkParameters) -> bool:
+    """Return whether an order may work on when its window is over: it ends by itself."""
+    # A post-only order has no time in force of its own at the venue: nothing ends it.
+    rests = order.intent.order_type is OrderType.POST_ONLY
+    dies = order.intent.time_in_force in _DIES_BY_ITSELF and not rests
+    return parameters.leftover is Leftover.LEAVE and dies
+
+
 def _before_sending(state: OrderState, now: datetime) -> Move:
     if now > state.approved.deadline:
         return Done("not sent: its approval ended")
@@ -114,10 +129,7 @@ def _while_silent(
 
 
 def _at_the_end(state: OrderState, parameters: WorkParameters, now: datetime) -> Move:
-    # A post-only order has no time in force of its own at the venue: nothing ends it.
-    rests = state.approved.intent.order_type is OrderType.POST_ONLY
-    dies = state.approved.intent.time_in_force in _DIES_BY_ITSELF and not rests
-    if parameters.leftover is Leftover.LEAVE and dies:
+    if may_be_left(state.approved, parameters):
         force = state.approved.intent.time_in_force
         return Done(f"left working with {_shown(_open(state))} open; {force} ends it")
     if state.asked_cancel is None and state.status is not OrderStatus.PENDING_CANCEL:
@@ -134,7 +146,9 @@ def _at_the_end(state: OrderState, parameters: WorkParameters, now: datetime) ->
 def _reprice_at(state: OrderState, parameters: WorkParameters) -> datetime | None:
     """Return when the order moves to its worst approved price, None when it does not."""
     order, limit = state.approved, state.limit
-    if parameters.reprice_after_seconds <= 0 or state.asked_price is not None or limit is None:
+    if parameters.reprice_after_seconds <= 0 or limit is None:
+        return None
+    if state.asked_price is not None or state.asked_cancel is not None:
         return None
     if order.intent.order_type is not OrderType.LIMIT or state.sent_at is None:
         return None

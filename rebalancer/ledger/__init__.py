@@ -13,7 +13,15 @@ from rebalancer.ledger.books import (
 )
 from rebalancer.ledger.cash import cash_effects, unexplained_cash
 from rebalancer.ledger.continuity import continuous
-from rebalancer.ledger.entries import Booked, bookable, booked, change, entries_for
+from rebalancer.ledger.entries import (
+    RESOLVED,
+    Booked,
+    bookable,
+    booked,
+    change,
+    entries_for,
+    newly_traded,
+)
 from rebalancer.ledger.equity import (
     Period,
     drawdowns,
@@ -45,6 +53,7 @@ from rebalancer.ledger.results import results, shortfalls
 from rebalancer.model.breaks import Break, CorporateAction
 
 __all__ = [
+    "RESOLVED",
     "Booked",
     "Break",
     "CorporateAction",
@@ -72,6 +81,7 @@ __all__ = [
     "linked",
     "looks_like_split",
     "missing_fills",
+    "newly_traded",
     "position_values",
     "positions",
     "remembered_gaps",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.errors import DataError
 from rebalancer.model.account import AccountSnapshot, Position
 from rebalancer.model.breaks import Break, CorporateAction
-from rebalancer.model.instrument import InstrumentId
+from rebalancer.model.instrument import InstrumentId, Kind
 from rebalancer.model.orders import Fill
 from rebalancer.model.records import Entry, EntryKind
 from rebalancer.model.universe import Universe
@@ -28,6 +29,9 @@ PRICE_TOLERANCE = Decimal("0.04")
 
 SMALLEST_PRICE_JUMP = Decimal("0.33")
 """A price ratio nearer to 1 than 3:2 is an ordinary day, not a split."""
+
+SPLIT_KINDS = frozenset({Kind.STOCK})
+"""Of these a price alone tells a split; a coin with other units comes as another instrument."""
 
 
 def compare_books(
@@ -74,10 +78,30 @@ def looks_like_split(
             return ratio
     if close is None or quote is None or close <= 0 or quote <= 0:
         return None
-    jump = close / quote
-    if max(jump, 1 / jump) < 1 + SMALLEST_PRICE_JUMP:
+    if _run_through(close, quote):
         return None
-    return _ratio(jump, PRICE_TOLERANCE)
+    return _ratio(close / quote, PRICE_TOLERANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One instrument in the books and in the account; no price where none can tell a split."""
+
+    name: InstrumentId
+    expected: Decimal
+    position: Position | None
+    contract: str
+    splits: bool
+    close: Decimal | None = None
+    mark: Decimal | None = None
+
+    @property
+    def quantity(self) -> Decimal:
+        return self.position.quantity if self.position else Decimal(0)
+
+    @property
+    def price(self) -> Decimal | None:
+        return self.position.price if self.position and self.splits else None
 
 
 def corporate_actions(
@@ -87,30 +111,36 @@ def corporate_actions(
     contracts: Mapping[InstrumentId, str],
     prices: Mapping[InstrumentId, tuple[Decimal, Decimal]] | None = None,
     marks: Mapping[InstrumentId, Decimal] | None = None,
+    doubts: Mapping[InstrumentId, str] | None = None,
 ) -> tuple[CorporateAction, ...]:
     """Return what looks like a corporate action in the universe, in id order.
 
     `contracts` has the venue's identities as last accepted and `marks` its prices; `prices`
     the last close and the current price where both are known. The closes of the past are
     divided by a split too, perhaps hours before the position is: then only the accepted
-    price tells that something happened.
+    price tells that something happened. `doubts` has the evidence of what was seen earlier and
+    is not settled: that ends when prices are known and run through, not when one drifts off
+    the simple ratio.
     """
     held = {position.instrument: position for position in account.positions}
     found = []
     for name in universe.ids:
-        position = held.get(name)
-        quantity = position.quantity if position else Decimal(0)
-        close, quote = (prices or {}).get(name, (None, None))
-        ratio = looks_like_split(expected.get(name, Decimal(0)), quantity, close, quote)
-        late = None if ratio else _ahead(expected, position, (marks or {}).get(name))
-        if ratio is not None:
-            found.append(CorporateAction(name, _words(ratio, expected, name, quantity), ratio))
-        elif late is not None:
-            found.append(late)
-        elif position is not None and _renamed(contracts.get(name, ""), position):
-            was, now = contracts[name], position.contract
-            reason = f"the venue's contract for it changed from {was} to {now}"
-            found.append(CorporateAction(name, reason, f"{was}>{now}"))
+        splits = universe[name].kind in SPLIT_KINDS
+        close, _ = (prices or {}).get(name, (None, None))
+        seen = _Seen(
+            name,
+            expected.get(name, Decimal(0)),
+            held.get(name),
+            contracts.get(name, ""),
+            splits,
+            close if splits else None,
+            (marks or {}).get(name) if splits else None,
+        )
+        act = _by_ratio(seen) or _ahead(seen) or _renamed(seen)
+        if name in (doubts or {}):
+            act = _unsettled(seen, (doubts or {})[name], act)
+        if act is not None:
+            found.append(act)
     return tuple(found)
 
 
@@ -192,34 +222,81 @@ def _ratio(number: Decimal, tolerance: Decimal) -> str | None:
     return best[1] if best else None
 
 
-def _ahead(
-    expected: Mapping[InstrumentId, Decimal], position: Position | None, mark: Decimal | None
-) -> CorporateAction | None:
-    """Return the split that an unchanged position's price has gone through ahead of it."""
-    if position is None or not position.quantity or position.price is None:
+def _by_ratio(seen: _Seen) -> CorporateAction | None:
+    """Return the split that a quantity has gone through, or a price since the last close."""
+    was, now = seen.expected, seen.quantity
+    ratio = looks_like_split(was, now, seen.close, seen.price)
+    if ratio is None:
         return None
-    name, held = position.instrument, position.quantity
-    ratio = looks_like_split(held, held, mark, position.price)
-    if ratio is None or expected.get(name, Decimal(0)) != held:
+    words = f"the books say {was:f} and the venue {now:f}, like a split {ratio}"
+    if was == now:
+        words = f"its price jumped against the last close like a split {ratio}"
+    return CorporateAction(seen.name, words, ratio)
+
+
+def _ahead(seen: _Seen) -> CorporateAction | None:
+    """Return the split that an unchanged position's price has gone through ahead of it."""
+    held, mark, price = seen.quantity, seen.mark, seen.price
+    if not held or seen.expected != held or mark is None or price is None:
+        return None
+    ratio = looks_like_split(held, held, mark, price)
+    if ratio is None:
         return None
     reason = (
-        f"its price went from {mark:f} to {position.price:f} as in a split {ratio}, and the "
+        f"its price went from {mark:f} to {price:f} as in a split {ratio}, and the "
         f"position is {held:f} as before"
     )
-    return CorporateAction(name, reason, ratio)
+    return CorporateAction(seen.name, reason, ratio)
 
 
-def _renamed(before: str, position: Position) -> bool:
-    return bool(before and position.contract and position.quantity and before != position.contract)
+def _renamed(seen: _Seen) -> CorporateAction | None:
+    was, now = seen.contract, seen.position.contract if seen.position else ""
+    if not was or not now or not seen.quantity or was == now:
+        return None
+    reason = f"the venue's contract for it changed from {was} to {now}"
+    return CorporateAction(seen.name, reason, f"{was}>{now}")
 
 
-def _words(
-    ratio: str,
-    expected: Mapping[InstrumentId, Decimal],
-    name: InstrumentId,
-    quantity: Decimal,
-) -> str:
-    was = expected.get(name, Decimal(0))
-    if was != quantity:
-        return f"the books say {was:f} and the venue {quantity:f}, like a split {ratio}"
-    return f"its price jumped against the last close like a split {ratio}"
+def _unsettled(seen: _Seen, doubt: str, act: CorporateAction | None) -> CorporateAction | None:
+    """Return what is left of an earlier doubt: `act` if that is its end or a new one, else it.
+
+    A quantity that changed otherwise than the price (a trade by hand) settles nothing.
+    """
+    changed, followed = seen.expected != seen.quantity, _followed(seen)
+    if act is None or (changed and not followed):
+        reason = _still_open(seen, doubt)
+        if reason:
+            act = CorporateAction(seen.name, reason, doubt)
+    return act if act is None else replace(act, followed=followed)
+
+
+def _still_open(seen: _Seen, doubt: str) -> str:
+    """Return why a doubt is not settled, in words; '' when nothing stands against its end."""
+    if seen.position is None or not seen.quantity:
+        return ""
+    before = f"what was seen before ({doubt or 'a split'}) is not settled: "
+    if ">" in doubt and not seen.position.contract:
+        return f"{before}the venue does not tell its contract"
+    if not seen.splits:
+        return ""
+    price = seen.price
+    if price is None:
+        return f"{before}its price is not known"
+    for reference in (seen.mark, seen.close):
+        if reference is not None and not _run_through(reference, price):
+            return f"{before}its price went from {reference:f} to {price:f}"
+    return ""
+
+
+def _followed(seen: _Seen) -> bool:
+    """Return whether a changed position is worth what it was: it followed its price."""
+    if seen.expected == seen.quantity or seen.mark is None or seen.price is None:
+        return False
+    return _run_through(seen.expected * seen.mark, seen.quantity * seen.price)
+
+
+def _run_through(before: Decimal, now: Decimal) -> bool:
+    """Return whether two amounts of one sign are no further apart than on an ordinary day."""
+    if before * now <= 0:
+        return False
+    return max(now / before, before / now) < 1 + SMALLEST_PRICE_JUMP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,9 @@ from rebalancer.errors import DataError
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import LATE, Fill, execution_revision, parse_reference
 from rebalancer.model.records import Entry, EntryKind
+
+RESOLVED = "resolve:"
+"""How the id of a line begins in which the owner says what an order traded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,20 @@ class Booked:
     """Whether a COMMISSION line was written for this very execution id."""
 
 
+@dataclass(slots=True)
+class _Word:
+    """What the owner said an order traded, `total` with what was booked before he said it.
+
+    `line` names the line that says so. `until`: later executions move a position that was
+    adjusted to the venue's since.
+    """
+
+    line: str
+    instrument: InstrumentId
+    total: Decimal
+    until: datetime | None = None
+
+
 def entries_for(
     fills: Sequence[Fill],
     known: Sequence[Entry],
@@ -45,20 +62,43 @@ def entries_for(
 
     An execution from before its instrument was adjusted to the venue's position is in that
     position already: it gives FILL, and before it an ADJUSTMENT that takes the same back (in
-    this order, so that a torn write never counts it twice).
+    this order, so that a torn write never counts it twice). One of an order of which the owner
+    has said what it traded takes the place of his word, as far as that goes: before it a
+    CORRECTION or BUST of his line.
     """
-    books = _standing(known)
+    books, words = _read(known)
     covered = _covered(known, EntryKind.ADJUSTMENT)
+    taken = {entry.fill.exec_id: entry for entry in known if _of_a_word(entry)}
     lines: list[Entry] = []
     for fill in fills:
         line = _line(fill, books, slot, decision_prices)
         if line is None:
             continue
+        off = _off_the_word(line, books, words)
         if line.kind is EntryKind.FILL and _within(fill, covered):
-            lines.append(Entry(EntryKind.ADJUSTMENT, slot, _taken_back(fill)))
-        lines.append(line)
-        _take(books, line)
+            word, part = words.get(fill.reference), fill.quantity
+            if word is not None and word.until is not None:  # the adjustment had it in the books
+                part -= _amount(off or taken.get(_late_id(fill)))
+            if part:
+                lines.append(Entry(EntryKind.ADJUSTMENT, slot, _taken_back(fill, part)))
+        for each in (line,) if off is None else (off, line):
+            lines.append(each)
+            _take(books, each)
     return tuple(lines)
+
+
+def newly_traded(entries: Sequence[Entry]) -> tuple[Fill, ...]:
+    """Return the executions that lines of the books add, each without what had been told by hand.
+
+    What takes the place of the owner's word was told with that.
+    """
+    told = {entry.fill.exec_id: _amount(entry) for entry in entries if _of_a_word(entry)}
+    found = []
+    for entry in entries:
+        if entry.kind is EntryKind.FILL:
+            part = entry.fill.quantity - told.get(_late_id(entry.fill), 0)
+            found.append(replace(entry.fill, quantity=part))
+    return tuple(fill for fill in found if fill.quantity)
 
 
 def bookable(
@@ -118,31 +158,104 @@ def _within(fill: Fill, covered: Mapping[InstrumentId, datetime]) -> bool:
     return fill.instrument in covered and fill.at <= covered[fill.instrument]
 
 
-def _taken_back(fill: Fill) -> Fill:
-    """Return what makes an execution count nothing: it, the other way round."""
+def _late_id(fill: Fill) -> str:
+    """Return the id of lines that take back what an execution would count a second time."""
+    # No periods: the digits after the last one would number a correction.
+    return f"late:{fill.exec_id.replace('.', '-')}"
+
+
+def _taken_back(fill: Fill, part: Decimal) -> Fill:
+    """Return what makes `part` of an execution count nothing: it, the other way round."""
     return replace(
         fill,
-        # No periods: the digits after the last one would number a correction.
-        exec_id=f"late:{fill.exec_id.replace('.', '-')}",
+        exec_id=_late_id(fill),
         reference="",
         venue_order_id="",
-        quantity=-fill.quantity,
+        quantity=-part,
         commission=None if fill.commission is None else -fill.commission,
         liquidity="",
         origin=LATE,
     )
 
 
+def _of_a_word(entry: Entry) -> bool:
+    """Return whether a line takes back (a part of) what the owner said an order traded."""
+    return entry.fill.origin == LATE and entry.replaced is not None
+
+
+def _amount(line: Entry | None) -> Decimal:
+    """Return how much of the owner's word a line takes back; signed like the order."""
+    if line is None or line.replaced is None:
+        return Decimal(0)
+    return line.replaced.quantity - line.fill.quantity
+
+
+def _off_the_word(
+    line: Entry, books: Mapping[str, Booked], words: Mapping[str, _Word]
+) -> Entry | None:
+    """Return what takes off the owner's word that a line of the same order tells; None: nothing.
+
+    His word stands for what the venue has not told of the order: `total` less all executions.
+    It never grows again.
+    """
+    word = words.get(line.fill.reference)
+    if word is None or line.kind is EntryKind.COMMISSION:
+        return None
+    stood, at = books[word.line], line.fill.at
+    if stood.busted or (word.until is not None and at > word.until):
+        return None
+    families = (word.line, execution_revision(line.fill.exec_id)[0])
+    told = _executed(books, line.fill.reference, families) + line.fill.quantity
+    left = word.total - told
+    if left * word.total <= 0:
+        left = Decimal(0)
+    if abs(left) >= abs(stood.fill.quantity):
+        return None
+    kind = EntryKind.CORRECTION if left else EntryKind.BUST
+    fill = replace(stood.fill, exec_id=_late_id(line.fill), quantity=left, origin=LATE)
+    price = stood.decision_price
+    return Entry(kind, line.slot, fill, price, replaces=word.line, replaced=stood.fill)
+
+
+def _executed(
+    books: Mapping[str, Booked], reference: str, without: Collection[str] = ()
+) -> Decimal:
+    """Return what is booked of an order, `without` some executions."""
+    found = (
+        each.fill.quantity
+        for family, each in books.items()
+        if each.fill.reference == reference and not each.busted and family not in without
+    )
+    return sum(found, Decimal(0))
+
+
 def _standing(entries: Iterable[Entry]) -> dict[str, Booked]:
+    return _read(entries)[0]
+
+
+def _read(entries: Iterable[Entry]) -> tuple[dict[str, Booked], dict[str, _Word]]:
+    """Return what stands after all lines, and the owner's words by order reference."""
     books: dict[str, Booked] = {}
+    words: dict[str, _Word] = {}
     for entry in entries:
+        fill = entry.fill
+        if entry.kind is EntryKind.FILL and fill.exec_id.startswith(RESOLVED):
+            total = fill.quantity + _executed(books, fill.reference)
+            words[fill.reference] = _Word(fill.exec_id, fill.instrument, total)
+        elif entry.kind is EntryKind.ADJUSTMENT and fill.origin != LATE:
+            for word in words.values():
+                if word.instrument == fill.instrument:
+                    word.until = fill.at
         _take(books, entry)
-    return books
+    return books, words
 
 
 def _take(books: dict[str, Booked], entry: Entry) -> None:
     if entry.kind is EntryKind.INCOME:
         return
+    if _of_a_word(entry):  # its own id is that of the execution in whose favour it is
+        fill = replace(entry.fill, exec_id=entry.replaces, origin="")
+        entry = replace(entry, fill=fill)
     family, revision = execution_revision(entry.fill.exec_id)
     before = books.get(family)
     if entry.kind is EntryKind.BUST:

@@ -23,11 +23,13 @@ class CorporateAction:
     """A change with the shape of a corporate action, in plain words.
 
     `evidence` is what it was seen from: a ratio, or the venue's old and new contract.
+    `followed`: the position has changed as its price had before, which settles the price.
     """
 
     instrument: InstrumentId
     reason: str
     evidence: str = ""
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

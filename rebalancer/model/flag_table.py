@@ -162,7 +162,7 @@ _KINDS = (
         _HOLD,
         "instrument",
         "position or price changed like a split",
-        "the books agree and history is continuous",
+        "the books agree and no jump is left in prices; after a real fall do not wait for it",
         latched=True,
         command=_RESUME,
     ),

@@ -287,7 +287,7 @@ LIQUIDATION = "liquidation"
 """The `Fill.origin` of an execution by which the venue itself closed a position."""
 
 LATE = "late"
-"""The `Fill.origin` of a line that takes back an execution which an adjustment had covered."""
+"""The `Fill.origin` of a line that takes back what an adjustment or the owner had told before."""
 
 VenueEvent = WorkingOrder | Fill
 """What `Venue.wait` brings: an order's new state, or an execution (again with its fee)."""

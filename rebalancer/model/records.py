@@ -165,7 +165,9 @@ class Standing:
     counted_entries: int = 0
     """How many lines of `fills.jsonl` are in `turnover_in_session` already."""
     counted_run: str = ""
-    """The last attempt whose orders are in `orders_in_session`."""
+    """Up to this attempt the orders of all are counted (in the last ones' sessions)."""
+    counted_runs: tuple[str, ...] = ()
+    """Which later attempts' orders are counted, oldest first."""
     latched: tuple[LatchedFlag, ...] = ()
     adopted: bool = False
     account: str = ""
@@ -176,7 +178,10 @@ class Standing:
     """How many lines `fills.jsonl` had when `accepted_cash` was seen."""
     contracts: Mapping[InstrumentId, str] = field(default_factory=dict)
     marks: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
-    """The venue's price of each holding as last accepted, while the books agree on it."""
+    """The venue's price of each holding as last accepted, while the books agree on it; of one
+    that may have been split as it was before."""
+    closes_since: Mapping[InstrumentId, datetime] = field(default_factory=dict)
+    """From when on closes tell a split of an instrument: the owner accepted its price then."""
     due: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
     """Troubles already mailed (flag code and subject) and since when; not mailed again."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rebalancer.simulators.faults.schedule import Schedule
 
 
-class Size(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Size:
     """An order at its arrival, by the venue's prices and books, in net liquidations.
 
     `order` is what it would trade, `position` what would be held of its instrument after it,

@@ -65,8 +65,9 @@ ENDS = {
     "its con_id in the configuration": "It ends when its con_id stands in the configuration.",
     "the next session": "It ends by itself with the next session.",
     "the books agree again": "It ends by itself when the books agree again.",
-    "the books agree and history is continuous": "It ends by itself when the books agree and the "
-    "history is continuous.",
+    "the books agree and no jump is left in prices; after a real fall do not wait for it": "It "
+    "ends by itself when the books agree and neither history nor price has the jump any more. "
+    "After a real fall do not wait for it: accept the price yourself.",
     "its window has passed": "It ends by itself when its window has passed.",
     "leverage is within its limit again": "It ends by itself when leverage is within its limit "
     "again.",

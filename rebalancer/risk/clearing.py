@@ -186,11 +186,15 @@ def _clear_break(standing: Standing, word: Word) -> tuple[Standing, str]:
 def _clear_corporate(standing: Standing, word: Word) -> tuple[Standing, str]:
     name = InstrumentId(word.flag.subject)
     contract = word.flag.evidence.partition(">")[2]
-    for position in word.account.positions if word.account else ():
-        if position.instrument == name and position.contract:
-            contract = position.contract
     marks = {known: mark for known, mark in standing.marks.items() if known != name}
-    standing = replace(standing, marks=marks)
+    for position in word.account.positions if word.account else ():
+        if position.instrument != name:
+            continue
+        contract = position.contract or contract
+        if position.quantity and position.price is not None:
+            marks[name] = position.price
+    since = {**standing.closes_since, name: word.now}
+    standing = replace(standing, marks=marks, closes_since=since)
     if not contract:
         return standing, "prices and books count as they are now"
     contracts: Mapping[InstrumentId, str] = {**standing.contracts, name: contract}
@@ -259,10 +263,10 @@ EFFECTS: Mapping[str, tuple[str, Effect]] = {
     "data-missing": (_BACK, _clear_state),
     "failed-runs": ("counts failed runs anew", _clear_failures),
     "turnover-odd": ("lets such a plan pass, for one session", _clear_turnover),
-    "reconciliation-break": ("lifts it until the next comparison", _clear_break),
-    "many-breaks": ("lifts it until the next comparison", _clear_break),
+    "reconciliation-break": ("books its position as the venue has it", _clear_break),
+    "many-breaks": ("books every position as the venue has it", _clear_break),
     "protection-missing": ("lets signals decide on it again", _clear_unprotected),
     "liquidated": ("lets trading go on", _clear_liquidated),
-    "corporate-action": ("accepts contract and price as they are now", _clear_corporate),
+    "corporate-action": ("accepts quantity, contract and price as they are now", _clear_corporate),
 }
 """Flag code -> what clearing it means, and the function that does it."""

@@ -124,13 +124,14 @@ def begin(means: Means, claims: Sequence[Claim], shares: Mapping[int, Share]) ->
 class JointGate:
     """One row of the table of joint limits; `exempts`: reductions pass whatever they use.
 
-    `limits` are its keys of `[risk]`.
+    `limits` are its keys of `[risk]`, `planning` those of `[planning]`.
     """
 
     name: str
     check: Callable[[Claim, Totals], str | None]
     exempts: bool = True
     limits: tuple[str, ...] = ()
+    planning: tuple[str, ...] = ()
 
 
 def _orders(claim: Claim, totals: Totals) -> str | None:
@@ -298,7 +299,7 @@ JOINT_GATES: tuple[JointGate, ...] = (
     ),
     JointGate("gross", _gross, limits=("max_gross_leverage",)),
     JointGate("net", _net, limits=("max_net_leverage",)),
-    JointGate("cash", _cash),
+    JointGate("cash", _cash, planning=("funding", "borrow_limit", "cash_reserve")),
     JointGate("margin", _margin, limits=("margin_cushion", "margin_rate")),
 )
 """The shared limits, in the order in which they are asked. Reductions pass all but the first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -25,15 +25,23 @@ class Funding:
     claims: Mapping[str, Claim]
     sleeves: tuple[Sleeve, ...] = ()
 
+    def lost(self, rejected: Container[InstrumentId]) -> dict[InstrumentId, str]:
+        """Return the instruments of neutral sleeves of which the venue rejected one, and why."""
+        return neutral_sleeves_hit(self.sleeves, rejected)
+
 
 @dataclass(frozen=True, slots=True)
 class SentOrder:
-    """An order that went to the wire: what its executions prove (signed), whether it is over."""
+    """An order that went to the wire: what its executions prove (signed), whether it is over.
+
+    `last` is the reference of the order that works for it now, where others followed ('' none).
+    """
 
     order: ApprovedOrder
     filled: Decimal
     done: bool
     rejected: bool = False
+    last: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ def release(
     filled whole. A neutral sleeve that lost a leg sends nothing more and what works of it is
     to be cancelled. `final`: nothing is released any more, everything waiting is dropped.
     """
-    lost = _lost_legs(funding, sent)
+    lost = funding.lost({each.order.instrument for each in sent if each.rejected})
     dropped: dict[str, _No] = {}
     for order in waiting:
         if order.instrument in lost:
@@ -103,7 +111,9 @@ def release(
             if order.reference in dropped
         ),
         cancel=tuple(
-            each.order.reference for each in sent if each.order.instrument in lost and not each.done
+            each.last or each.order.reference
+            for each in sent
+            if each.order.instrument in lost and not each.done
         ),
         flags=_flags(waiting, dropped),
     )
@@ -197,11 +207,6 @@ def _room_may_come(
     if any(not each.done for each in sent):
         return True
     return any(order.reduce_only and order.reference not in dropped for order in waiting)
-
-
-def _lost_legs(funding: Funding, sent: Sequence[SentOrder]) -> dict[InstrumentId, str]:
-    rejected = {each.order.instrument for each in sent if each.rejected}
-    return neutral_sleeves_hit(funding.sleeves, rejected)
 
 
 def _flags(waiting: Sequence[ApprovedOrder], dropped: Mapping[str, _No]) -> tuple[ErrorFlag, ...]:

@@ -1,4 +1,4 @@
-"""Executions into the books: each once, with the price its plan decided on."""
+"""Executions into the books: each once, told if nobody here wanted it, with its plan's price."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Fill, parse_reference
 from rebalancer.model.records import EntryKind
 from rebalancer.ports import Books, Desk
+from rebalancer.working.foreign import tell_foreign
 from rebalancer.working.page import RunPage
 
 
 def book_fills(desk: Desk, page: RunPage, fills: Sequence[Fill]) -> int:
     """Append to the books what they do not have of `fills`; return how many lines.
 
+    What no order of ours explains is told before it is booked: afterwards the books know it,
+    and nobody would. Who dies in between leaves both to the next run.
+
     An execution belongs to the slot in its order's reference, else to this run's. Somebody
     else's from before the books began is in what they began with and gives nothing.
     """
+    tell_foreign(desk, page, fills)
     by_slot: dict[datetime, list[Fill]] = defaultdict(list)
     for fill in bookable(fills, desk.books.entries(), page.standing.began, desk.portfolio):
         by_slot[slot_of(fill.reference, desk.portfolio) or page.slot].append(fill)

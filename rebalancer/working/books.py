@@ -24,7 +24,7 @@ from rebalancer.ports import Desk
 from rebalancer.risk import check_account, evaluate_breakers
 from rebalancer.working.bookkeeping import expected_now
 from rebalancer.working.conduct import conduct_of
-from rebalancer.working.counters import count_dead_orders, count_trades
+from rebalancer.working.counters import count_trades
 from rebalancer.working.income import flows_since_accepted
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date
@@ -41,9 +41,6 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
     """
     page.stop()  # a halted run accepts nothing
     page.unaccepted = page.standing
-    # A run that was killed could not count itself; each is found dead once.
-    failed = page.standing.failed_runs + len(page.dead)
-    page.standing = replace(page.standing, failed_runs=failed)
     for flag in check_account(account, desk.limits, desk.net_liquidation_range, now=page.now):
         page.raised(flag)
     page.unmanaged = unmanaged(account, desk.universe)
@@ -68,7 +65,6 @@ def check_books(desk: Desk, account: AccountSnapshot, page: RunPage) -> Standing
         page.raised(flag)
     page.standing = verdict.standing
     page.remember()
-    count_dead_orders(desk, page)
     count_trades(desk, page, account)
     return page.standing
 
@@ -96,6 +92,21 @@ def unaccepted(page: RunPage) -> Standing:
     )
 
 
+def marks_after(standing: Standing, after: AccountSnapshot) -> Mapping[InstrumentId, Decimal]:
+    """Return the accepted prices with the first ones of what the run itself has bought.
+
+    Else a split in the night after it would find nothing to compare its price with.
+    """
+    doubts = {"reconciliation-break", "corporate-action"}
+    left_out = {flag.subject for flag in standing.latched if flag.code in doubts}
+    bought = {
+        each.instrument: each.price
+        for each in after.positions
+        if each.quantity and each.price is not None and each.instrument not in left_out
+    }
+    return dict(sorted({**bought, **standing.marks}.items()))
+
+
 def _compared(
     desk: Desk, account: AccountSnapshot, page: RunPage
 ) -> tuple[tuple[Break, ...], tuple[CorporateAction, ...]]:
@@ -111,12 +122,16 @@ def _compared(
             )
             return (), ()
         page.remember(adopted=True)
-    prices, contracts = known_prices(desk, account, page), page.standing.contracts
-    marks = _recent_marks(page)
-    return (
-        compare_books(expected, account, desk.universe),
-        corporate_actions(expected, account, desk.universe, contracts, prices, marks),
+    acts = corporate_actions(
+        expected,
+        account,
+        desk.universe,
+        page.standing.contracts,
+        _telling(known_prices(desk, account, page), desk, page),
+        _recent_marks(page),
+        _doubts(page.standing),
     )
+    return compare_books(expected, account, desk.universe), acts
 
 
 def _recent_marks(page: RunPage) -> Mapping[InstrumentId, Decimal]:
@@ -125,10 +140,28 @@ def _recent_marks(page: RunPage) -> Mapping[InstrumentId, Decimal]:
     After a pause a price may be any other. One that a doubt stands on is never too old.
     """
     standing = page.standing
-    doubtful = {flag.subject for flag in standing.latched if flag.code == "corporate-action"}
-    accepted = standing.accepted_at
+    doubtful, accepted = _doubts(standing), standing.accepted_at
     recent = accepted is not None and page.now - accepted <= MARKS_LAST
     return {name: mark for name, mark in standing.marks.items() if recent or name in doubtful}
+
+
+def _doubts(standing: Standing) -> Mapping[InstrumentId, str]:
+    """Return what corporate actions are latched, by their evidence."""
+    latched = (flag for flag in standing.latched if flag.code == "corporate-action")
+    return {InstrumentId(flag.subject): flag.evidence for flag in latched}
+
+
+def _telling(
+    prices: Mapping[InstrumentId, tuple[Decimal, Decimal]], desk: Desk, page: RunPage
+) -> Mapping[InstrumentId, tuple[Decimal, Decimal]]:
+    """Return the prices whose last close can tell a split: it is newer than the owner's word."""
+    since = page.standing.closes_since
+    times = desk.candles.panel(desk.universe.ids).up_to(page.now).times
+    return {
+        name: pair
+        for name, pair in prices.items()
+        if name not in since or times[-1] > since[name].timestamp()
+    }
 
 
 def known_prices(

@@ -11,6 +11,10 @@ from rebalancer.model.orders import OrderStatus, Purpose, WorkingOrder, parse_re
 from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.working.bookkeeping import book_fills
 from rebalancer.working.page import RunPage
+from rebalancer.working.untraded import PATIENCE, find_untraded
+
+LONGEST_RUN = timedelta(hours=1)
+"""No run that begins so long before an opening is still at work then."""
 
 
 def cancel_own_orders(
@@ -22,8 +26,9 @@ def cancel_own_orders(
     at their worst in every limit.
 
     A cancel is a request: the venue is asked until each order is terminal or time is up, then
-    executions are read again. Protective orders are never touched here. After the close
-    nothing is cancelled: DAY orders end by themselves.
+    executions are read again, until they tell what the ended orders say of themselves.
+    Protective orders are never touched here. While the market is closed nothing is cancelled:
+    DAY orders end by themselves.
     """
     page.now = venue.now()
     if not hands.sends:
@@ -32,17 +37,12 @@ def cancel_own_orders(
     own = tuple(order for order in working if is_own(order, desk.portfolio, Purpose.REBALANCE))
     others = tuple(order for order in working if not is_own(order, desk.portfolio))
     targets = own + (others if desk.cancel_all else ())
-    survivors: tuple[WorkingOrder, ...] = ()
-    if desk.sessions.current(page.now) is not None and targets:
-        for order in targets:
-            for event in hands.cancel(order):
-                page.saw(event)
-            page.cancelled[order.venue_id] = order
-        survivors = _barrier(desk, venue, page, targets) if hands.sends else ()
-        fills = venue.executions(page.slot - timedelta(days=1))
-        book_fills(desk, page, fills)
-        if survivors:
-            _flag_survivors(desk, page, survivors, venue.account().rates)
+    if desk.sessions.current(page.now) is None:
+        survivors = _untouched(desk, page, targets) if hands.sends else ()
+    else:
+        survivors = _cancelled(desk, venue, hands, page, targets) if targets else ()
+    find_untraded(desk, venue, page, venue.now() + PATIENCE)
+    book_fills(desk, page, tuple(page.fills.values()))
     left = () if desk.cancel_all else others
     for order in left:
         page.flag(
@@ -59,6 +59,40 @@ def is_own(order: WorkingOrder, portfolio: str, purpose: Purpose | None = None) 
     """Return whether an order's reference is ours (and of that purpose)."""
     parts = parse_reference(order.reference, portfolio)
     return parts is not None and (purpose is None or parts["purpose"] == purpose.value)
+
+
+def _cancelled(
+    desk: Desk, venue: Venue, hands: Hands, page: RunPage, targets: tuple[WorkingOrder, ...]
+) -> tuple[WorkingOrder, ...]:
+    """Cancel `targets`, see them dead and book what they traded; return what would not die."""
+    for order in targets:
+        for event in hands.cancel(order):
+            page.saw(event)
+        page.cancelled[order.venue_id] = order
+    survivors = _barrier(desk, venue, page, targets) if hands.sends else ()
+    book_fills(desk, page, venue.executions(page.slot - timedelta(days=1)))
+    if survivors:
+        _flag_survivors(desk, page, survivors, venue.account().rates)
+    return survivors
+
+
+def _untouched(
+    desk: Desk, page: RunPage, targets: tuple[WorkingOrder, ...]
+) -> tuple[WorkingOrder, ...]:
+    """Return what is not cancelled while the market is closed.
+
+    Just before an opening it is held too: the session may be open when orders are sent.
+    """
+    coming = desk.sessions.next_open(page.now)
+    if coming is not None and coming.open - page.now <= LONGEST_RUN:
+        for order in targets:
+            page.flag(
+                "order-will-not-die",
+                f"order {order.reference or order.venue_id} works before the opening, and nothing "
+                f"is cancelled while the market is closed; {order.remaining:f} may still trade",
+                order.instrument,
+            )
+    return targets
 
 
 def _barrier(

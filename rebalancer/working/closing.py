@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from rebalancer.errors import DeadlineExceeded, OutcomeUnknown, RebalancerError, RunHalted
-from rebalancer.ledger import missing_fills, trade_records
+from rebalancer.ledger import trade_records
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import ErrorFlag, Step, halted
 from rebalancer.model.plan import Plan
@@ -18,24 +17,19 @@ from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
 from rebalancer.reports.owed import owed_mails, passed_over
 from rebalancer.working.bookkeeping import book_fills, slot_of
-from rebalancer.working.books import unaccepted
-from rebalancer.working.cancel import is_own
+from rebalancer.working.books import marks_after, unaccepted
 from rebalancer.working.conduct import plan_remembered
 from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
-from rebalancer.working.foreign import tell_foreign
 from rebalancer.working.healing import find_gaps
 from rebalancer.working.income import book_income
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import build_record, latch
+from rebalancer.working.untraded import PATIENCE, find_untraded, untraded
 
 MOST_LOOKS = 5
-LOOK_BACK = timedelta(days=1)
 KEEP_UNPACKED = timedelta(days=90)
 """Runs older than this are packed once their session is in the database."""
-
-COMMISSION_PATIENCE = timedelta(seconds=10)
-"""How long step 8 waits (venue time) for commissions that have not been told yet."""
 
 
 def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
@@ -44,14 +38,13 @@ def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
     Their commissions are awaited for a moment, and executions that the venue's own word about
     an ended order promises.
     """
-    until = venue.now() + COMMISSION_PATIENCE
+    until = venue.now() + PATIENCE
     for fill in venue.executions(page.slot):
         page.saw(fill)
-    while venue.now() < until and (_unpaid(page) or _untraded(desk, page)):
+    while venue.now() < until and (_unpaid(page) or untraded(desk, page)):
         for event in venue.wait(until):
             page.saw(event)
-    _find_untraded(desk, venue, page)
-    tell_foreign(desk, page, page.fills.values())
+    find_untraded(desk, venue, page, until)
     book_fills(desk, page, tuple(page.fills.values()))
     if pending := _unpaid(page):
         page.flag("commission-late", f"{pending} executions are still without their commission")
@@ -60,35 +53,6 @@ def log_trades(desk: Desk, venue: Venue, page: RunPage) -> None:
 def _unpaid(page: RunPage) -> int:
     """Return how many executions of this run are without their commission."""
     return sum(1 for fill in page.fills.values() if fill.commission is None)
-
-
-def _untraded(desk: Desk, page: RunPage) -> Mapping[str, Decimal]:
-    """Return what ended orders of ours filled and no execution tells, by reference."""
-    orders = {order.reference: order for order in (*page.cancelled.values(), *page.orders.values())}
-    own = [order for order in orders.values() if order.filled and is_own(order, desk.portfolio)]
-    if not own:
-        return {}
-    return missing_fills(own, desk.books.entries(), page.fills.values())
-
-
-def _find_untraded(desk: Desk, venue: Venue, page: RunPage) -> None:
-    """Ask once more for executions that must be there, by instrument; flag what stays missing."""
-    missing = _untraded(desk, page)
-    if not missing:
-        return
-    told = {order.reference: order for order in (*page.cancelled.values(), *page.orders.values())}
-    names = sorted({told[reference].instrument for reference in missing})
-    for fill in venue.executions(page.slot - LOOK_BACK, names):
-        if fill.reference in missing:
-            page.saw(fill)
-    for reference, quantity in _untraded(desk, page).items():
-        order = told[reference]
-        page.flag(
-            "fills-missing",
-            f"order {reference} filled {order.filled:+f} {order.instrument} by the venue's own "
-            f"word, and its executions lack {quantity:+f}; the position tells what is true",
-            order.instrument,
-        )
 
 
 def snapshot(desk: Desk, venue: Venue, page: RunPage) -> None:
@@ -144,6 +108,7 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
             page.standing,
             accepted_cash=dict(after.cash),
             accepted_entries=len(desk.books.entries()),
+            marks=marks_after(page.standing, after),
         )
     if failed or halted(page.flags):
         page.standing = unaccepted(page)

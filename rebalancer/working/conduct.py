@@ -1,8 +1,8 @@
-"""What breakers are told of the past, in step 4, and of the plan, before the gates."""
+"""What breakers are told: of the past in step 4, of the plan, and of refusals as orders go out."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from rebalancer.ledger import results, shortfalls
@@ -10,9 +10,10 @@ from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.conduct import Conduct
 from rebalancer.model.orders import OrderStatus
 from rebalancer.model.plan import Plan
-from rebalancer.model.records import Mode, Standing
+from rebalancer.model.records import Mode, RunTally, Standing
 from rebalancer.ports import Desk
-from rebalancer.risk import evaluate_plan, remember_plan
+from rebalancer.risk import evaluate_plan, evaluate_refusals, remember_plan
+from rebalancer.working.counters import mark
 from rebalancer.working.page import RunPage
 
 
@@ -56,6 +57,28 @@ def judge_plan(desk: Desk, page: RunPage, plan: Plan, account: AccountSnapshot) 
     if verdict.standing != page.standing:
         page.standing = verdict.standing
         page.remember()
+
+
+def refused_too_often(desk: Desk, page: RunPage, now: datetime) -> bool:
+    """Return whether the venue refuses too many of this run's orders; latch it.
+
+    A command of the owner's works despite breakers.
+    """
+    told = [page.orders[name].status for name in page.intents if name in page.orders]
+    refused = told.count(OrderStatus.REJECTED)
+    if not refused or page.command or page.first_account is None:
+        return False
+    left = len(told) - told.count(OrderStatus.NOT_SENT)
+    sent = RunTally(mark(page.slot, page.attempt), left, refused)
+    verdict = evaluate_refusals(
+        page.standing, page.first_account, desk.limits, sent, now=now, flags=page.flags
+    )
+    for flag in verdict.flags:
+        page.raised(flag)
+    if verdict.standing != page.standing:
+        page.standing = verdict.standing
+        page.remember()
+    return bool(verdict.flags)
 
 
 def plan_remembered(desk: Desk, page: RunPage) -> Standing:

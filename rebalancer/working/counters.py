@@ -13,14 +13,18 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from rebalancer.ledger import newly_traded
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.orders import Fill, OrderStatus
-from rebalancer.model.records import EntryKind, RunTally, SessionTally, Standing
+from rebalancer.model.records import RunTally, SessionTally, Standing
 from rebalancer.ports import Desk
 from rebalancer.risk import RECENT_RUNS
 from rebalancer.working.bookkeeping import intents_in, slot_of
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date, turnover
+
+KEPT_ATTEMPTS = 50
+"""So many attempts that sent orders are remembered by name; those before them have been counted."""
 
 
 def count_trades(desk: Desk, page: RunPage, account: AccountSnapshot | None) -> None:
@@ -32,13 +36,11 @@ def count_trades(desk: Desk, page: RunPage, account: AccountSnapshot | None) -> 
     if account is None:
         return
     lines = desk.books.entries(page.standing.counted_entries)
-    fresh = tuple(
-        line.fill
-        for line in lines
-        if line.kind is EntryKind.FILL and slot_of(line.fill.reference, desk.portfolio)
-    )
     if not lines:
         return
+    fresh = tuple(
+        fill for fill in newly_traded(lines) if slot_of(fill.reference, desk.portfolio) is not None
+    )
     page.traded += fresh
     by_session: dict[date | None, list[Fill]] = defaultdict(list)
     for fill in fresh:
@@ -71,11 +73,18 @@ def count_orders(page: RunPage) -> None:
 
 
 def count_dead_orders(desk: Desk, page: RunPage) -> None:
-    """Add the orders of attempts that died; called once this session's counters began."""
+    """Add the orders of attempts that died, before they are taken for finished.
+
+    This session's counters may not have begun yet: they go to their own session, which step 4 of
+    the attempt that sent them began. Orders by hand in a halted portfolio may be of a later one.
+    """
     for slot, journal in sorted(page.dead.items()):
-        session = session_date(desk, slot)
+        session, newest = session_date(desk, slot), page.standing.session
+        if session is not None and newest is not None:
+            session = min(session, newest)
         for attempt, sent, refused in _attempts(journal):
-            _count(page, RunTally(mark(slot, attempt), sent, refused), session)
+            if slot != page.slot or attempt < page.attempt:
+                _count(page, RunTally(mark(slot, attempt), sent, refused), session)
 
 
 def sessions_before(standing: Standing, days: int) -> tuple[SessionTally, ...]:
@@ -89,10 +98,16 @@ def mark(slot: datetime, attempt: int) -> str:
 
 
 def _count(page: RunPage, tally: RunTally, session: date | None) -> None:
-    """Add an attempt's orders to its session, this one or an earlier one, in one write."""
+    """Add an attempt's orders to its session, this one or an earlier one, in one write.
+
+    Attempts are counted in any order: one that died is found by a later run, which may not be
+    the next one.
+    """
     before = page.standing
-    if tally.run <= before.counted_run:
+    if not tally.orders or tally.run <= before.counted_run or tally.run in before.counted_runs:
         return
+    counted = sorted((*before.counted_runs, tally.run))
+    old, kept = counted[:-KEPT_ATTEMPTS], counted[-KEPT_ATTEMPTS:]
     today = tally.orders if session == before.session else 0
     page.remember(
         orders_in_session=before.orders_in_session + today,
@@ -100,10 +115,11 @@ def _count(page: RunPage, tally: RunTally, session: date | None) -> None:
             replace(each, orders=each.orders + tally.orders) if each.session == session else each
             for each in before.sessions
         ),
-        recent_orders=((*before.recent_orders, tally) if tally.orders else before.recent_orders)[
+        recent_orders=tuple(sorted((*before.recent_orders, tally), key=lambda each: each.run))[
             -RECENT_RUNS:
         ],
-        counted_run=tally.run,
+        counted_run=max((before.counted_run, *old)),
+        counted_runs=tuple(kept),
     )
 
 

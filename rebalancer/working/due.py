@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
+from rebalancer.model.orders import OrderStatus
 from rebalancer.model.records import Standing
 from rebalancer.model.sessions import SessionTable
 from rebalancer.ports import Books
 from rebalancer.reports.owed import owed_mails
+
+KEPT = timedelta(days=1)
+"""So long after a close its executions are fetched: by then a midnight has passed, in whatever
+zone the venue has it, and a venue that forgets them at midnight has none any more."""
 
 
 def why_due(
@@ -21,7 +27,8 @@ def why_due(
     """Return what makes a run due at `now`, None when nothing does.
 
     Due: a session is open, a mail or a database commit is owed, an order is unresolved, an
-    earlier run is unfinished, or orders were left working and may have traded since.
+    earlier run is unfinished, or orders were left working and may have traded since. These are
+    due until a run has read the executions, however many could not connect meanwhile.
     """
     if sessions.current(now) is not None:
         return "the session is open"
@@ -37,7 +44,22 @@ def why_due(
         return "a mail is owed"
     if last is not None and commit_owed(sessions, standing, now, commit_after_close_minutes):
         return "a database commit is owed"
+    if _unread(books, sessions, standing, now):
+        return "what orders traded that were left working has not been read since the close"
     return None
+
+
+def _unread(books: Books, sessions: SessionTable, standing: Standing, now: datetime) -> bool:
+    """Return whether the last session left orders working and no run read executions after it."""
+    closed, read = sessions.last_closed(now), standing.executions_read
+    if closed is None or now >= closed.close + KEPT or (read is not None and read >= closed.close):
+        return False
+    told: Mapping[str, OrderStatus] = {
+        order.reference: order.status
+        for record in books.records(closed.date)
+        for order in (*record.cancelled, *record.orders)
+    }
+    return not all(status.terminal for status in told.values())
 
 
 def commit_owed(

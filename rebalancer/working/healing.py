@@ -29,7 +29,6 @@ from rebalancer.ports import Desk, Venue
 from rebalancer.working.bookkeeping import book_fills, expected_now
 from rebalancer.working.books import known_prices
 from rebalancer.working.cancel import is_own
-from rebalancer.working.foreign import tell_foreign
 from rebalancer.working.income import book_income
 from rebalancer.working.page import RunPage
 
@@ -116,7 +115,6 @@ def _asked(
         page.flag("gap-unexplained", f"the executions in {shown} could not be asked for: {error}")
         return False
     told = tuple(fill for fill in fills if fill.at <= until)
-    tell_foreign(desk, page, told)
     count = book_fills(desk, page, told)
     if count:
         page.flag(

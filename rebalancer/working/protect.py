@@ -9,7 +9,7 @@ many costs nothing, a rest without one may.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -40,6 +40,8 @@ def protect(
     desk: Desk, venue: Venue, hands: Hands, others: Sequence[WorkingOrder], page: RunPage
 ) -> None:
     """Give every position of the universe its stops, and take those of flat ones away.
+
+    What is held outside the universe gets none, and keeps what it has.
 
     `others` are the orders that were left working in step 2; a stop of ours that triggered and
     still rests among them protects nothing any more: it goes when new stops are confirmed.
@@ -84,6 +86,7 @@ class _Shift:
         self.calm = not page.halted
         self.stops: tuple[StopOrder, ...] = ()
         self.positions: dict[InstrumentId, Position] = {}
+        self.held: frozenset[InstrumentId] = frozenset()
         self.numbers: dict[InstrumentId, int] = {}
         self.unsure: set[InstrumentId] = set()
         self.doubted: frozenset[InstrumentId] = frozenset()
@@ -102,12 +105,11 @@ class _Shift:
         if seen is not None:
             self.doubted |= _unexplained(seen, account, self.page)
         self.stops = self.venue.stops()
-        self.positions = {
-            each.instrument: each
-            for each in account.positions
-            if each.quantity and each.instrument in self.desk.universe
-        }
-        forget_closed(self.page, self.positions)
+        held = {each.instrument: each for each in account.positions if each.quantity}
+        # What is held and not in the universe gets no new stop, and keeps those that it has.
+        self.held = frozenset(held)
+        self.positions = {name: held[name] for name in held if name in self.desk.universe}
+        forget_closed(self.page, self.held)
 
     def own(self, instrument: InstrumentId | None = None) -> tuple[StopOrder, ...]:
         """Return our stops that wait for their trigger (in one instrument)."""
@@ -160,10 +162,10 @@ class _Shift:
         if not self.calm:
             return
         for stop in self.own():
-            if stop.instrument not in self.positions:
+            if stop.instrument not in self.held:
                 self._cancel(stop)
         for order in self.triggered:
-            if order.instrument not in self.positions and not self.page.stop():
+            if order.instrument not in self.held and not self.page.stop():
                 self._cancel_triggered(order)
 
     def _wanted(self, name: InstrumentId) -> _Wanted | None:
@@ -302,12 +304,12 @@ def given_up(page: RunPage) -> dict[InstrumentId, str]:
     }
 
 
-def forget_closed(page: RunPage, positions: dict[InstrumentId, Position]) -> None:
+def forget_closed(page: RunPage, held: Container[InstrumentId]) -> None:
     """Lift what was latched for want of protection from what is not held any more."""
     left = tuple(
         flag
         for flag in page.standing.latched
-        if flag.code != MISSING or InstrumentId(flag.subject) in positions
+        if flag.code != MISSING or InstrumentId(flag.subject) in held
     )
     if left != page.standing.latched:
         page.remember(latched=left)

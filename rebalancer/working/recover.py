@@ -24,7 +24,7 @@ from rebalancer.model.records import SCHEMA, EntryKind, Mode, Outcome, RunRecord
 from rebalancer.ports import Books, Desk, Venue
 from rebalancer.risk.parameters import Limits
 from rebalancer.working.bookkeeping import book_fills, expected_now, intents_in, slot_of
-from rebalancer.working.foreign import tell_foreign
+from rebalancer.working.counters import count_dead_orders
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date
 
@@ -70,8 +70,11 @@ def recover(desk: Desk, venue: Venue, page: RunPage) -> None:
     settle(desk, venue, page, suspects)
     for slot in left:
         _tell_death(page, slot, journals[slot])
-    if dead:
-        page.remember()  # records without what is remembered would look like a lost memory
+    count_dead_orders(desk, page)
+    if left:
+        # What was killed could not count itself and is found dead once; records without what is
+        # remembered would look like a lost memory.
+        page.remember(failed_runs=page.standing.failed_runs + len(left))
     for slot in dead:
         _record_dead(desk, page, slot, desk.books.journal(slot))
 
@@ -96,7 +99,6 @@ def book_what_happened(
         if line.get("kind") == "fill"
     ]
     newest = {fill.exec_id: fill for fill in (*seen, *venue.executions(since))}
-    tell_foreign(desk, page, newest.values())
     count = book_fills(desk, page, tuple(newest.values()))
     if count:
         page.flag(
@@ -129,26 +131,23 @@ def settle(
         try:
             found = venue.find(reference)
         except OutcomeUnknown as error:
-            _keep(desk, page, reference, suspects[reference], str(error), absent=False)
+            first = _first_look(page, reference)
+            _keep(desk, page, reference, suspects[reference], str(error), first)
             continue
         for order in found:
             page.cancelled.setdefault(f"{reference}@{order.venue_id}", order)
-        if any(order.status in SILENT for order in found):
-            why = f"the venue shows it as {found[0].status}"
-            _keep(desk, page, reference, suspects[reference], why, absent=False)
+        silent = [order for order in found if order.status in SILENT]
+        if silent:
+            why = f"the venue shows it as {silent[0].status}"
+            _take_back_its_end(desk, reference, silent[0])
+            _keep(desk, page, reference, suspects[reference], why, "")
         elif not found and _ended(desk, reference):
             _release(page, reference)
         elif found or _proved_absent(desk, page, venue, reference):
             _resolve(desk, page, reference, found)
         else:
-            _keep(
-                desk,
-                page,
-                reference,
-                suspects[reference],
-                "the venue does not show it",
-                absent=True,
-            )
+            why, first = "the venue does not show it", _absent_since(page, reference)
+            _keep(desk, page, reference, suspects[reference], why, first)
 
 
 def _unresolved(latched: Sequence[LatchedFlag]) -> dict[str, datetime | None]:
@@ -168,7 +167,7 @@ def _silent(journal: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def _ended(desk: Desk, reference: str) -> bool:
-    """Return whether the venue has told an order's end since its fate was unknown."""
+    """Return whether the venue's newest word of an order, as its own run has it, is its end."""
     slot = slot_of(reference, desk.portfolio)
     told = [
         OrderStatus(line["order"]["status"])
@@ -178,14 +177,42 @@ def _ended(desk: Desk, reference: str) -> bool:
     return bool(told) and told[-1].terminal
 
 
+def _take_back_its_end(desk: Desk, reference: str, shown: WorkingOrder) -> None:
+    """Journal that the venue shows an order as open again after it had told its end."""
+    slot = slot_of(reference, desk.portfolio)
+    if slot is not None and _ended(desk, reference):
+        desk.books.note(slot, {"kind": "order", "order": to_plain(shown)}, durable=True)
+
+
+def _first_look(page: RunPage, reference: str) -> str:
+    """Return when a look first found nothing, and none since has shown it; '' when none has."""
+    found = (f.evidence.partition("|") for f in page.standing.latched)
+    return next((first for name, _, first in found if name == reference), "")
+
+
+def _absent_since(page: RunPage, reference: str) -> str:
+    """Return since when looks have found nothing, this one included.
+
+    A clock that is wrong begins no proof; a first look that is still to come proves nothing.
+    """
+    first = _first_look(page, reference)
+    if _clock_is_wrong(page) or (first and datetime.fromisoformat(first) <= page.now):
+        return first
+    return page.now.isoformat()
+
+
+def _clock_is_wrong(page: RunPage) -> bool:
+    return any(flag.code == "clock-skew" for flag in page.flags)
+
+
 def _proved_absent(desk: Desk, page: RunPage, venue: Venue, reference: str) -> bool:
     """Return whether two looks, far enough apart, found nothing and the position agrees."""
     flag = next(
         (f for f in page.standing.latched if f.evidence.partition("|")[0] == reference), None
     )
-    first = flag.evidence.partition("|")[2] if flag else ""
+    first = _first_look(page, reference)
     since = datetime.fromisoformat(first) if first else page.now
-    if (page.now - since).total_seconds() < venue.absence_seconds:
+    if _clock_is_wrong(page) or (page.now - since).total_seconds() < venue.absence_seconds:
         return False
     subject = InstrumentId(flag.subject) if flag else None
     expected = expected_now(desk.books)
@@ -229,16 +256,16 @@ def _release(page: RunPage, reference: str) -> None:
 
 
 def _keep(
-    desk: Desk, page: RunPage, reference: str, slot: datetime | None, why: str, *, absent: bool
+    desk: Desk, page: RunPage, reference: str, slot: datetime | None, why: str, first: str
 ) -> None:
-    """Latch (or keep latched) an order whose fate is unknown and flag it in this run."""
+    """Latch (or keep latched) an order whose fate is unknown and flag it in this run.
+
+    `first`: since when looks have found nothing, '' when none has since it was shown.
+    """
     old = next(
         (f for f in page.standing.latched if f.evidence.partition("|")[0] == reference), None
     )
     subject = old.subject if old else _instrument(desk, reference, slot)
-    first = (old.evidence.partition("|")[2] if old else "") or (
-        page.now.isoformat() if absent else ""
-    )
     message = f"order {reference} is unresolved: {why}"
     since = old.since if old else page.now
     flag = LatchedFlag(

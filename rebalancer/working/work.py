@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as changed
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
-from rebalancer.errors import OutcomeUnknown, RebalancerError
+from rebalancer.errors import RebalancerError
 from rebalancer.execution import (
     CancelRequest,
     Done,
@@ -19,6 +19,7 @@ from rebalancer.execution import (
     advance,
     after_end,
     asked,
+    may_be_left,
     next_move,
     peg_price,
     silence,
@@ -26,39 +27,32 @@ from rebalancer.execution import (
     window_end,
 )
 from rebalancer.model.flags import ErrorFlag
-from rebalancer.model.instrument import Kind
+from rebalancer.model.instrument import InstrumentId, Kind
 from rebalancer.model.market import Quote
 from rebalancer.model.orders import (
     ApprovedOrder,
     OrderStatus,
-    OrderType,
     RefusedOrder,
     Replace,
-    TimeInForce,
     VenueEvent,
-    WorkingOrder,
 )
 from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.risk import (
     Funding,
     SentOrder,
-    heir_of,
     parse_restart_window,
     release,
     too_small,
 )
-from rebalancer.working.call_back import call_back
+from rebalancer.working.call_back import call_back, call_off, look_up
+from rebalancer.working.conduct import refused_too_often
+from rebalancer.working.heirs import following
 from rebalancer.working.page import RunPage
+from rebalancer.working.unsent import not_sent
 
 MOST_IDLE_ROUNDS = 3
 MOST_HEIRS = 20
 """So many orders may follow one that was approved; they count in the session's limit."""
-
-_FOLLOWS = {
-    Then.PEG: "at the best price of its own side",
-    Then.TAKER: "it takes at the worst approved price",
-    Then.MARKET: "at market, the last resort",
-}
 
 
 def work(
@@ -69,8 +63,9 @@ def work(
     Reductions go first; the others go as soon as what they cost is really there. Before each
     message the page is asked whether it may still go out; a HALT file also calls back what works
     already. An order that the venue does not acknowledge in time is looked up once and never sent
-    again. No orders: nothing happens. In a dry run every approved order is answered "not sent" at
-    once: there are no proceeds to wait for.
+    again; what rests then, and would not end by itself, is cancelled. No orders: nothing happens.
+    In a dry run every approved order is answered "not sent" at once: there are no proceeds to wait
+    for.
     """
     shift = Shift(desk, venue, hands, page, approved)
     if not hands.sends:
@@ -140,7 +135,7 @@ class Shift:
         self.waiting = list(answer.waiting)
         self._drop(answer.dropped, answer.flags)
         for reference in answer.cancel:
-            self._cancel(reference)
+            self._give_up(reference)
         self.send(answer.released)
 
     def send(self, orders: Sequence[ApprovedOrder]) -> None:
@@ -156,13 +151,16 @@ class Shift:
         for place, order in enumerate(orders):
             # A slow venue may have let the approval run out meanwhile.
             if not self._may_send() or (now := self.venue.now()) > order.deadline:
-                self.take([_not_sent(order, now)])
+                self.take([not_sent(order, now)])
+                continue
+            if order.instrument in (lost := self._lost()):
+                self.take([not_sent(order, now, lost[order.instrument])])
                 continue
             try:
                 self.take(self.hands.submit([order.place(now)]))
             except RebalancerError:
                 # What stands behind the broken one never left: nobody has to look for it.
-                self.take([_not_sent(later, now) for later in orders[place + 1 :]])
+                self.take([not_sent(later, now) for later in orders[place + 1 :]])
                 raise
             self.page.sent([order.reference])
 
@@ -217,14 +215,14 @@ class Shift:
 
     def _ended_open(self) -> list[tuple[OrderState, Then]]:
         """Return the orders that ended with something open, and what is to follow each."""
-        now, found = self.venue.now(), []
+        now, found, lost = self.venue.now(), [], self._lost()
         if self.stopped:
             return []
         for root, heirs in self.heirs.items():
             state = self.states.get(heirs[-1] if heirs else root)
             if len(heirs) >= MOST_HEIRS or state is None or self.page.in_doubt(state.reference):
                 continue
-            if now >= window_end(state, self.desk.working):
+            if state.instrument in lost or now >= window_end(state, self.desk.working):
                 continue
             then = after_end(state, self.desk.working, now)
             rest = state.approved.quantity - state.filled
@@ -246,22 +244,10 @@ class Shift:
         universe = self.page.desk.universe
         quotes = self.venue.market([universe[n] for n in pegged]).quotes if pegged else {}
         for state, then in ended:
-            order, price = state.approved, state.approved.worst_price
-            kind, force = OrderType.LIMIT, TimeInForce.IOC
-            if then is Then.PEG:
-                price = self._peg_price(state, quotes.get(state.instrument)) or order.intent.limit
-                kind, force = order.intent.order_type, order.intent.time_in_force
-            elif then is Then.MARKET:
-                kind = OrderType.MARKET
-            heir = heir_of(
-                order,
-                order.quantity - state.filled,
-                self.next_sequence,
-                limit=price,
-                order_type=kind,
-                time_in_force=force,
-                reason=f"the open rest of {order.reference}: {_FOLLOWS[then]}",
-            )
+            if state.instrument in self._lost():  # while those before it were sent
+                continue
+            own = self._peg_price(state, quotes.get(state.instrument)) if quotes else None
+            heir = following(state, then, self.next_sequence, own)
             self.next_sequence += 1
             root = next(n for n, h in self.heirs.items() if state.reference in (n, *h))
             self.heirs[root].append(heir.reference)
@@ -293,16 +279,24 @@ class Shift:
         }
 
     def look_up_silent(self) -> None:
-        """Ask the venue once for each order that it has not acknowledged.
+        """Look up what the venue has not acknowledged; end what works and may not be left.
 
-        What it does not show, or cannot tell, stays unresolved: the closing latches it.
+        Nobody has worked an order that is only found now. After a HALT file, and of a neutral
+        sleeve that lost a leg, nothing of that may be left.
         """
-        for reference in self.page.unacknowledged():
-            try:
-                for order in self.venue.find(reference):
-                    self.page.saw(order)
-            except OutcomeUnknown:
+        silent = look_up(self.venue, self.page, self.take)
+        lost, names = self._lost(), []
+        for name, state in self.states.items():
+            word = self.page.orders.get(name)
+            if word is None or word.status is not OrderStatus.WORKING:
                 continue
+            # The end of the others was asked for, and awaited, while they were worked.
+            fresh = name in silent or not (self.page.forbidden or state.asked_cancel)
+            stays = may_be_left(state.approved, self.desk.working)
+            if fresh and (self.page.forbidden or state.instrument in lost or not stays):
+                names.append(name)
+        if names and self.hands.sends:
+            call_off(self.desk, self.venue, self.hands, self.page, self.take, names)
 
     def explain_unsent(self) -> None:
         """Flag what the venue refused, and refuse what was approved and never sent."""
@@ -335,6 +329,7 @@ class Shift:
                     sum((state.filled for state in chain), Decimal(0)),
                     last.done and last.reference not in going,
                     rejected=last.status is OrderStatus.REJECTED,
+                    last=last.reference,
                 )
             )
         return tuple(found)
@@ -349,6 +344,20 @@ class Shift:
         ]
         for flag in flags:
             self.page.raised(flag)
+
+    def _lost(self) -> Mapping[InstrumentId, str]:
+        """Return the instruments of neutral sleeves that lost a leg at the venue, and why."""
+        states = self.states.values()
+        rejected = {each.instrument for each in states if each.status is OrderStatus.REJECTED}
+        return self.funding.lost(rejected) if self.funding is not None and rejected else {}
+
+    def _give_up(self, reference: str) -> None:
+        """Cancel an order whose neutral sleeve lost a leg: it is moved and followed no more."""
+        state = self.states[reference]
+        if state.asked_cancel is None:
+            why = CancelRequest(reference, "its sleeve lost a leg")
+            self.states[reference] = asked(state, why, self.venue.now())
+        self._cancel(reference)
 
     def _cancel(self, reference: str) -> None:
         """Ask for an order's end once; what the venue never showed cannot be cancelled."""
@@ -365,7 +374,9 @@ class Shift:
 
     def _may_send(self) -> bool:
         """Return whether messages may still go out; what stopped them once stops them all."""
-        self.stopped = self.stopped or self.page.stop() is not None or self._restarts()
+        if not self.stopped:
+            refused = refused_too_often(self.desk, self.page, self.venue.now())
+            self.stopped = self.page.stop() is not None or refused or self._restarts()
         return not self.stopped
 
     def _restarts(self) -> bool:
@@ -383,17 +394,3 @@ class Shift:
             state = self.states.get(event.reference)
             if state is not None:
                 self.states[event.reference] = advance(state, event, self.venue.now())
-
-
-def _not_sent(order: ApprovedOrder, at: datetime) -> WorkingOrder:
-    return WorkingOrder(
-        reference=order.reference,
-        venue_id="",
-        instrument=order.instrument,
-        quantity=order.quantity,
-        filled=Decimal(0),
-        limit=order.intent.limit,
-        status=OrderStatus.NOT_SENT,
-        at=at,
-        message="the run stopped, or its approval ended, before this order went out",
-    )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from rebalancer import errors
+from rebalancer.errors import RebalancerError
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import Severity
 from rebalancer.reports.watchdog import FAILED, TO_DO
@@ -27,6 +29,8 @@ QUESTIONS = ("What happened.", "What it did and did not do.", "Look at", "Go on.
 
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)*")
 RAISES_A_FLAG = re.compile(r"flag|latch", re.IGNORECASE)
+# Exit codes of runs that may end without a record, and so without a flag.
+WITHOUT_RECORD = frozenset({4, 8, 9, 70})
 # Rooms that only talk about flags; what stands there proves that nothing raises them.
 TALKERS = ("rebalancer/reports/", "rebalancer/cli/")
 # The same word for another thing: a mode, a column, a key of the lock's file.
@@ -164,6 +168,40 @@ def test_every_paragraph_answers_the_four_questions() -> None:
         if (missing := [question for question in QUESTIONS if f"**{question}" not in text])
     }
     assert silent == {}
+
+
+def failures() -> dict[str, str]:
+    """Return the runbook's paragraphs about runs without a record, by title."""
+    pieces = re.split(r"^#{1,6} (.+)$", runbook(), flags=re.MULTILINE)[1:]
+    found = dict(zip(pieces[::2], pieces[1::2], strict=True))
+    return {title: text for title, text in found.items() if title.startswith("Exit code ")}
+
+
+def test_every_failure_that_leaves_no_record_has_its_paragraph() -> None:
+    kinds = [each for each in vars(errors).values() if isinstance(each, type)]
+    missing = [
+        each.__name__
+        for each in kinds
+        if issubclass(each, RebalancerError) and each.exit_code in WITHOUT_RECORD
+        if not any(
+            title.startswith(f"Exit code {each.exit_code}:") and f"`{each.__name__}`" in text
+            for title, text in failures().items()
+        )
+    ]
+    assert missing == []
+    silent = {
+        title: gaps
+        for title, text in failures().items()
+        if (gaps := [question for question in QUESTIONS if f"**{question}" not in text])
+    }
+    assert silent == {}
+
+
+def test_the_table_of_exit_codes_leads_to_the_paragraphs_of_runs_without_a_record() -> None:
+    table = runbook().partition("<!-- exit-codes:begin -->")[2].partition("<!-- exit-codes:end")[0]
+    linked = set(re.findall(r"\(#(exit-code-[\w-]+)\)", table))
+    assert linked
+    assert linked == {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in failures()}
 
 
 def test_every_paragraph_names_the_command_that_ends_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from rebalancer.model.records import Outcome
@@ -180,3 +182,18 @@ def test_a_second_kill_while_the_first_is_repaired_loses_nothing(
     assert traded_since(world, CRASH) == EVERY_ONE_ONCE
     prove_targets(world)
     prove_database(world, (MONDAY, EARLY, CRASH, NEXT, AFTER, LATER, CLOSED))
+
+
+@pytest.mark.parametrize("again", [CRASH, NEXT])
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_killed_run_counts_as_failed_also_when_the_run_that_finds_it_fails_early(
+    hangman: Hangman, world: World, again: datetime, step: int
+) -> None:
+    assert hangman.run(world, CRASH, how="SIGKILL", step=4) == -9
+    assert hangman.run(world, again, how="RuntimeError", step=step) == 70
+    # In step 1 it was not found yet: the next run finds it.
+    assert world.standing().failed_runs == (1 if step == 1 else 2)
+    assert hangman.run(world, AFTER, how="RuntimeError", step=3) == 70
+    assert world.standing().failed_runs == 3
+    hangman.must(world, LATER)
+    assert world.standing().failed_runs == 0

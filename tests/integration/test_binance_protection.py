@@ -82,6 +82,21 @@ def _kinds(record: RunRecord) -> list[IncomeKind]:
     return [each.kind for each in record.income]
 
 
+def test_a_coin_that_left_the_configuration_keeps_its_stops_while_it_is_held(
+    tmp_path: Path,
+) -> None:
+    exchanges = coins(tmp_path)
+    first = run(exchanges)
+    stops = {stop.reference for stop in first.stops if stop.instrument == SOL}
+    write_coins(tmp_path, coins=("BTC", "ETH"), extra=LADDER + QUIET)
+    write_signal(tmp_path, {BTC: "0.3", ETH: "-0.4"}, FIRST + HOUR, portfolio="coins")
+    second = exchanges.hour(FIRST + HOUR)
+    assert second.unmanaged == (SOL,)
+    assert held(second)[SOL] == held(first)[SOL]
+    assert {stop.reference for stop in second.stops if stop.instrument == SOL} == stops
+    assert protected(second)
+
+
 def test_a_stop_that_fires_between_two_runs_is_booked_as_ours(tmp_path: Path) -> None:
     exchanges = coins(tmp_path, NEAR)
     first = run(exchanges)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import OrderStatus, OrderType
 from rebalancer.model.records import RunRecord
+from rebalancer.simulators.binance_server.faults import Do, HttpFault
+from rebalancer.simulators.binance_server.memory import LocalServer
 from tests.exchanges import FIRST, Exchanges, write_coins
 from tests.portfolios import QUIET, write_signal
 
@@ -88,3 +91,55 @@ def test_no_more_is_bought_on_spot_than_was_wanted_however_often_it_is_sent_anew
     }
     assert "unexplained-cash" not in {flag.code for flag in record.flags}
     assert "reconciliation-break" not in {flag.code for flag in record.flags}
+
+
+@pytest.mark.parametrize(("kind", "style"), [("SPOT", "LIMIT"), ("PERP", "POST_ONLY")])
+@pytest.mark.parametrize("halts", [False, True])
+def test_an_order_whose_answer_was_lost_is_not_left_resting_for_good(
+    tmp_path: Path, kind: str, style: str, *, halts: bool
+) -> None:
+    exchanges = Exchanges(
+        write_coins(
+            tmp_path,
+            kind=kind,
+            leverage="1",
+            planning=f'order_type = "{style}"\nlimit_style = "passive"\nlimit_offset_bps = -900',
+            extra=QUIET,
+        )
+    )
+    where = f"POST {'/fapi/v1/order' if kind == 'PERP' else '/api/v3/order'}"
+    exchanges.faults = (HttpFault(where, Do.TIMEOUT_AFTER),)
+    left: list[str] = []
+
+    def look(server: LocalServer) -> None:
+        orders = server._steering.server.exchange.account.orders
+        left.extend(order.reference for order in orders if order.live)
+
+    exchanges.after = look
+    if halts:
+        exchanges.before = lambda server: _halt_after(server, exchanges.folder / "HALT", where)
+    wanted = {f"{coin}USDT.{kind}@BINANCE": "0.3" for coin in ("BTC", "ETH", "SOL")}
+    write_signal(tmp_path, wanted, FIRST, portfolio="coins")
+    record = exchanges.hour(FIRST)
+    assert left == []
+    ends = {order.status for order in record.orders}
+    assert OrderStatus.CANCELLED in ends
+    assert ends <= {OrderStatus.CANCELLED, OrderStatus.NOT_SENT}
+    assert record.standing is not None
+    assert record.standing.latched == ()
+    assert record.exit_code == (3 if halts else 0)
+
+
+def _halt_after(server: LocalServer, halt: Path, where: str) -> None:
+    """Let the owner write a HALT file while the answer to the first order does not come."""
+    inner = server._steering.server
+    handle = inner.handle
+
+    def watched(request: Any) -> Any:
+        try:
+            return handle(request)
+        finally:
+            if f"{request.method} {request.path}" == where:
+                halt.write_text("a test", encoding="utf-8")
+
+    inner.handle = watched  # type: ignore[method-assign]

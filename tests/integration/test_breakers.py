@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from rebalancer.brokers.paper import PaperHands
 from rebalancer.cli import main
+from rebalancer.hourly import hour
 from rebalancer.model.flags import TradingState
+from rebalancer.model.orders import OrderStatus, Place, VenueEvent, WorkingOrder
 from rebalancer.model.records import Outcome, RunRecord
 from rebalancer.simulators.faults import Fault, FaultKind
 from tests.portfolios import FIRST, HOUR, QUIET, codes, make_world, stock
@@ -24,6 +29,10 @@ FRIDAY_EVENING = MORNING + DAY + 4 * HOUR
 
 KO = stock("KO")
 FEW = ("AAPL", "JNJ", "KO")
+MANY = (
+    *("AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO"),
+    *("LLY", "MRK", "MSFT", "PEP", "PFE", "PG", "RRC", "UNH", "WMT", "XOM"),
+)
 
 
 def refused(record: RunRecord) -> dict[str, str]:
@@ -143,6 +152,54 @@ def test_refusals_of_the_venue_are_counted_once_a_run_and_halt(tmp_path: Path) -
     assert "reject-rate" in codes(record)
     assert record.outcome is Outcome.HALTED
     assert world.standing().state is TradingState.HALTED
+
+
+class Refusing:
+    """Hands on the paper venue that are told at once which orders it refuses."""
+
+    sends = True
+
+    def __init__(self, venue: Any, refused: Collection[str]) -> None:
+        self.paper, self.venue, self.refused = PaperHands(venue), venue, refused
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.paper, name)
+
+    def submit(self, places: Sequence[Place]) -> tuple[VenueEvent, ...]:
+        (place,) = places
+        if place.instrument not in self.refused:
+            return self.paper.submit(places)
+        return (
+            WorkingOrder(
+                place.reference, "", place.instrument, place.quantity, Decimal(0),
+                place.limit, OrderStatus.REJECTED, self.venue.now(), "no permission",
+            ),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("rejected", "left"), [(20, 10), (5, 20)])
+def test_a_venue_that_refuses_order_after_order_is_sent_no_more_of_them(
+    tmp_path: Path, rejected: int, left: int
+) -> None:
+    world = make_world(tmp_path, symbols=MANY, extra=QUIET)
+    world.wants(dict.fromkeys(MANY, "0.04"), FIRST)
+    refused = [stock(name) for name in MANY[:rejected]]
+    desk = replace(world.desk(FIRST), hands=lambda venue: Refusing(venue, refused))
+    record = hour(desk, FIRST)
+    assert len(record.approved) == 20
+    statuses = [order.status for order in record.orders]
+    assert statuses.count(OrderStatus.NOT_SENT) == 20 - left
+    stopped = left < 20
+    assert ("reject-rate" in codes(record)) is stopped
+    assert ("reject-rate" in [flag.code for flag in world.standing().latched]) is stopped
+    assert record.exit_code == (3 if stopped else 0)
+    if stopped:
+        assert statuses.count(OrderStatus.REJECTED) == left
+        assert "refused 10 of the last 10 orders" in world.alert(FIRST)
+        assert world.standing().state is TradingState.HALTED
+        assert world.hour(FIRST + HOUR).orders == ()
+        assert main(["resume", "reject-rate", "--config", str(world.path), "--yes"]) == 0
+        assert len(world.hour(FIRST + 2 * HOUR).fills) >= 20
 
 
 def test_what_the_configuration_forbids_in_one_instrument_is_not_sent(

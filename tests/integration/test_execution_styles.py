@@ -240,3 +240,92 @@ def test_the_money_of_an_order_in_doubt_is_not_spent_on_another(tmp_path: Path) 
     assert [(flag.code, flag.subject) for flag in record.flags if flag.subject] == [
         ("not-funded", JNJ)
     ]
+
+
+class Losing(Wire):
+    """Hands of a venue that lets no order rest at its first try, and rejects one of them."""
+
+    def __init__(self, venue: Any, sent: list[Any], loses: str, at_try: int) -> None:
+        super().__init__(venue, sent, refuse=2 if at_try > 1 else 1)
+        self.loses, self.at_try = loses, at_try
+
+    def submit(self, places: list[Place]) -> tuple[VenueEvent, ...]:
+        place = places[0]
+        tries = sum(isinstance(e, Place) and e.instrument == place.instrument for e in self.sent)
+        if place.instrument != self.loses or tries + 1 < self.at_try:
+            return super().submit(places)
+        self.sent += places
+        return (
+            WorkingOrder(
+                place.reference, "", place.instrument, place.quantity, Decimal(0),
+                place.limit, OrderStatus.REJECTED, self.paper._venue.now(), "no permission",
+            ),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("loses", "at_try", "places", "cancelled"),
+    [
+        (JNJ, 1, [JNJ], []),
+        (AAPL, 1, [JNJ, AAPL], []),  # the other would not rest, and is not sent again
+        (JNJ, 2, [JNJ, AAPL, JNJ], []),
+        (AAPL, 2, [JNJ, AAPL, JNJ, AAPL], [JNJ]),  # what follows the other rests already
+    ],
+)
+def test_of_a_neutral_sleeve_that_lost_a_leg_nothing_works_on(
+    tmp_path: Path, loses: str, at_try: int, places: list[str], cancelled: list[str]
+) -> None:
+    style = f"{PASSIVE}[execution]\nrepeg_seconds = 10\ntaker_after_seconds = 30\n{QUIET}"
+    world = make_world(tmp_path, symbols=("AAPL", "JNJ"), generator="neutral = true", extra=style)
+    world.wants(WANTED, FIRST)
+    sent: list[Any] = []
+    desk = world.desk(FIRST, faults=[Fault(FaultKind.NO_FILL, count=None)])
+
+    def hands(venue: Venue) -> Any:
+        return Losing(venue, sent, loses, at_try)
+
+    planning = replace(desk.planning, order_type=OrderType.POST_ONLY)
+    record = hour(replace(desk, planning=planning, hands=hands), FIRST)
+    assert [each.instrument for each in sent if isinstance(each, Place)] == places
+    assert [e.instrument for e in sent if isinstance(e, WorkingOrder)] == cancelled
+    assert not [each for each in sent if isinstance(each, Replace)]
+    assert all(order.status.terminal for order in record.orders)
+    assert not record.fills
+
+
+@pytest.mark.parametrize(
+    ("execution", "ends"),
+    [
+        ("", OrderStatus.WORKING),  # an order for the day ends by itself
+        ('leftover = "cancel"', OrderStatus.CANCELLED),
+    ],
+)
+def test_what_is_found_working_after_the_window_is_left_only_where_it_may_be(
+    tmp_path: Path, execution: str, ends: OrderStatus
+) -> None:
+    world = world_with(tmp_path, execution)
+    silent = Fault(FaultKind.LOST_ACKNOWLEDGEMENT, subject=AAPL)
+    record = world.hour(FIRST, faults=[silent, Fault(FaultKind.NO_FILL, subject=AAPL, count=None)])
+    (order,) = [each for each in world.venue()["orders"] if each["instrument"] == AAPL]
+    assert order["status"] == ends.value
+    assert record.standing is not None
+    assert record.standing.latched == ()
+
+
+def test_a_leg_is_not_left_when_the_look_up_shows_that_the_other_was_rejected(
+    tmp_path: Path,
+) -> None:
+    world = make_world(
+        tmp_path, symbols=("AAPL", "JNJ"), generator="neutral = true", extra=PASSIVE + QUIET
+    )
+    world.wants(WANTED, FIRST)
+    faults = [
+        Fault(FaultKind.NO_FILL, subject=AAPL, count=None),
+        Fault(FaultKind.LOST_ACKNOWLEDGEMENT, subject=JNJ),
+        Fault(FaultKind.REJECT, subject=JNJ),
+    ]
+    record = world.hour(FIRST, faults=faults)
+    assert {order.instrument: order.status for order in record.orders} == {
+        AAPL: OrderStatus.CANCELLED,
+        JNJ: OrderStatus.REJECTED,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from rebalancer.model.stops import StopOrder
 from rebalancer.risk import ProtectParameters
 from tests.integration.hours import AAPL, JNJ, KO, SECOND, THIRD, message
 from tests.integration.stopping import Exchange, stopping_hour
-from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world
+from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world, write_portfolio
 
 pytestmark = pytest.mark.usefixtures("quick")
 WANTED = {"AAPL": "0.3", "JNJ": "0.3"}
@@ -275,7 +276,7 @@ def test_many_positions_share_the_venues_room_for_stops(world: World) -> None:
     assert {stop.instrument for stop in exchange.waiting()} == {AAPL, JNJ, KO}
 
 
-def test_stops_of_others_and_of_unmanaged_things_are_not_touched(world: World) -> None:
+def test_stops_of_others_are_not_touched(world: World) -> None:
     exchange = Exchange()
     stopping_hour(world, FIRST, exchange)
     strange = replace(exchange.waiting()[0], reference="by-hand", quantity=Decimal(-3))
@@ -283,6 +284,43 @@ def test_stops_of_others_and_of_unmanaged_things_are_not_touched(world: World) -
     world.wants({"AAPL": "0", "JNJ": "0.2"}, SECOND)
     stopping_hour(world, SECOND, exchange)
     assert exchange.stops["by-hand"] == strange
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_what_the_configuration_does_not_have_any_more_keeps_its_stops_until_it_is_flat(
+    world: World, beyond: bool
+) -> None:
+    exchange = Exchange()
+    stopping_hour(world, FIRST, exchange)
+    never_less(exchange, world)
+    old = {stop.reference for stop in exchange.waiting() if stop.instrument == JNJ}
+    if beyond:  # what stops cannot keep of it is latched; the next plan would close it
+        cost = Decimal(str(world.venue()["holdings"][JNJ]["average_cost"]))
+        exchange.marks[JNJ] = (cost * Decimal("0.8")).quantize(Decimal("0.01"))
+        exchange.stops = {name: s for name, s in exchange.stops.items() if s.instrument != JNJ}
+        world.wants(WANTED, SECOND)
+        stopping_hour(world, SECOND, exchange)
+        old = {stop.reference for stop in exchange.waiting() if stop.instrument == JNJ}
+    latched = [flag.subject for flag in world.standing().latched]
+    assert old
+    assert latched == [JNJ] * beyond
+    write_portfolio(world.folder, symbols=("AAPL", "KO"), extra=QUIET)
+    world.wants({"AAPL": "0.2", "KO": "0.2"}, THIRD)
+    record = stopping_hour(world, THIRD, exchange)
+    assert record.unmanaged == (JNJ,)
+    assert {stop.reference for stop in exchange.waiting() if stop.instrument == JNJ} == old
+    assert [flag.subject for flag in world.standing().latched] == latched
+    world.change_venue(_sold_by_hand)
+    world.wants({"AAPL": "0.2", "KO": "0.2"}, FOURTH)
+    stopping_hour(world, FOURTH, exchange)
+    assert covers(exchange) == world.holdings()
+    assert world.standing().latched == ()
+
+
+def _sold_by_hand(books: Any) -> None:
+    gone = books["holdings"].pop(JNJ)
+    worth = Decimal(gone["quantity"]) * Decimal(str(gone["average_cost"]))
+    books["cash"]["USD"] = str(Decimal(books["cash"]["USD"]) + worth)
 
 
 def test_a_venue_that_keeps_no_stops_says_so(world: World) -> None:

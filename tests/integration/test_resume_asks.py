@@ -91,6 +91,49 @@ def test_all_books_only_the_breaks_that_were_shown(built: World) -> None:
     assert {entry.fill.instrument for entry in booked} == {AAPL}
 
 
+# ------------------------------------------------------------------ what clearing does
+
+
+def test_before_it_asks_it_says_what_clearing_each_named_flag_does(
+    built: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latch(
+        built,
+        latched("drawdown"),
+        latched("reject-rate"),
+        latched("reconciliation-break", AAPL, "445|400"),
+        latched("reconciliation-break", KO, "1|2"),
+    )
+    shown: list[str] = []
+    meanwhile(monkeypatch, lambda: shown.append(capsys.readouterr().out))
+    assert command(built, "resume", "drawdown", "reconciliation-break") == 0
+    lines = shown[0].splitlines()
+    assert "Clearing drawdown: sets the high-water mark to the net liquidation of now." in lines
+    both = f"Clearing reconciliation-break of {AAPL}, {KO}: books its position as the venue has it."
+    assert both in lines
+    assert "Clearing reject-rate" not in shown[0]
+
+
+def test_without_a_code_it_says_what_clearing_would_do_and_who_does_what_it_cannot(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latch(built, latched("reject-rate"), latched("unresolved-order", KO))
+    assert command(built, "resume") == 0
+    told = capsys.readouterr().out
+    assert "Clearing reject-rate: counts refusals anew." in told
+    assert f"Clearing unresolved-order of {KO}: only `rebalancer resolve` does." in told
+    assert told.index("Clearing reject-rate") < told.index("To clear: rebalancer resume CODE")
+
+
+def test_where_only_a_halt_file_goes_nothing_is_said_of_what_stays_latched(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (built.state / "HALT").write_text("why\n", encoding="utf-8")
+    latch(built, latched("drawdown"))
+    assert command(built, "resume", "halt-file", "--yes") == 0
+    assert "Clearing" not in capsys.readouterr().out
+
+
 # ------------------------------------------------------------------ HALT files
 
 

@@ -152,7 +152,8 @@ class BinanceHands:
             return self._state_of(order)
         # A spot cancel has a client id of its own; the order's stands beside it.
         reference = "" if self._usdm else str(answer.get("origClientOrderId", order.reference))
-        return (self._book.answered(answer, reference), *self._book.news())
+        ended = self._book.answered(answer, reference)
+        return (*self._book.news(), ended)  # what was heard before it says what was
 
     def _state_of(self, order: WorkingOrder) -> tuple[VenueEvent, ...]:
         try:
@@ -200,7 +201,7 @@ class BinanceHands:
         if self._leverage is None:
             path = "/fapi/v1/symbolConfig"
             answer = rows(self._line.signed("GET", path), path)
-            self._leverage = {str(r["symbol"]): number(r["leverage"], path) for r in answer}
+            self._leverage = {str(r.get("symbol")): number(r.get("leverage"), path) for r in answer}
             self._account = self._venue.account()
         leverage, known = self._leverage.get(symbol), self._line.instrument(symbol)
         account, price = self._account, place.limit

@@ -30,7 +30,8 @@ class KnownOrder:
     """An order, ours or not.
 
     Quantities are signed; `word` is TWS's last status word ('' none yet). `told` is what its
-    order status says was filled, `executed` what executions prove. `venue_id` is given once
+    order status says was filled, `executed` what executions prove. `end_told`: 202 was heard,
+    which does not say what was filled: a status word or a look-up does. `venue_id` is given once
     and kept for the life of the connection. `moving_to` is a price that was asked for and not
     confirmed; `limit` only changes when the gateway echoes it.
     """
@@ -59,6 +60,7 @@ class KnownOrder:
     doubtful: bool = False
     asked_cancel: bool = False
     cancel_travels: bool = False
+    end_told: bool = False
     moving_to: Decimal | None = None
     completed: OrderStatus | None = None
     sent_here: bool = False
@@ -85,7 +87,8 @@ class KnownOrder:
         )
         if status is OrderStatus.SENT and self.executed:
             status = OrderStatus.WORKING  # it traded: IB has it
-        if status is OrderStatus.WORKING and self.cancel_travels:
+        travels = self.cancel_travels and status is OrderStatus.WORKING
+        if travels or (self.end_told and not status.terminal):
             return OrderStatus.PENDING_CANCEL
         return status
 
@@ -97,7 +100,7 @@ class KnownOrder:
     @property
     def acknowledged(self) -> bool:
         """Return whether IB has said anything of the order that proves it was there."""
-        return self.word not in NOT_ACKNOWLEDGED or bool(self.executed)
+        return self.word not in NOT_ACKNOWLEDGED or bool(self.executed) or self.end_told
 
     def as_event(self, now: datetime) -> WorkingOrder:
         """Return the order as the run knows orders."""
@@ -126,7 +129,8 @@ class KnownOrder:
         """
         if word in NOT_ACKNOWLEDGED and self.word not in NOT_ACKNOWLEDGED:
             return
-        if self.word in ENDED and word not in ENDED and not in_a_list:
+        back = self.word in ENDED and word not in ENDED
+        if (back or (self.end_told and word in LIVE)) and not in_a_list:
             self.doubtful = self.completed is None
             return
         self.word, self.held, self.cancel_travels = word, held, False
@@ -135,7 +139,7 @@ class KnownOrder:
         if word not in NOT_ACKNOWLEDGED:
             self.doubtful = False
         if word in LIVE:
-            self.refused = False
+            self.refused = self.end_told = False
             self.completed = None
 
     def hear_error(self, code: int, words: str, *, refuses: bool, known: bool) -> None:
@@ -165,7 +169,7 @@ class KnownOrder:
             self.moving_to = None
 
     def _hear_the_end(self, words: str) -> None:
-        """Take in 202, before or after the status word.
+        """Take in 202, before or after the status word, which alone has the filled quantity.
 
         It also comes for an IOC order that ended by itself; for any other one somebody asked.
         """
@@ -173,8 +177,13 @@ class KnownOrder:
         if reason:
             self.message = f"{words.strip()} (IB 202)"
         if not self.status.terminal or self.status is OrderStatus.EXPIRED:
-            self.word, self.cancel_travels, self.doubtful = "Cancelled", False, False
+            self.end_told, self.cancel_travels, self.doubtful = True, False, False
             self.asked_cancel = self.asked_cancel or self.time_in_force != "IOC"
+
+    def settle(self) -> None:
+        """Take in that no list of open orders has it, and that its executions were read since."""
+        if self.end_told and not self.status.terminal:
+            self.word, self.doubtful = "Cancelled", False
 
     def hear_completed(self, word: str, words: str, at: datetime) -> None:
         """Take in that the gateway lists the order as completed."""

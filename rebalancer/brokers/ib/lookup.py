@@ -30,7 +30,8 @@ def look_up(book: Lists, reference: str) -> tuple[WorkingOrder, ...]:
 
     Asked in this order, so that an order that ends meanwhile cannot slip through: open orders,
     completed orders, executions. An order that IB had acknowledged on this connection and that
-    is in none of them has an unknown status; one that was never acknowledged is absent.
+    is in none of them has ended if its end was told, else its status is unknown; one that was
+    never acknowledged is absent.
     Raises `OutcomeUnknown` when one of the three answers was not complete.
     """
     try:
@@ -47,6 +48,8 @@ def look_up(book: Lists, reference: str) -> tuple[WorkingOrder, ...]:
             continue
         if order.perm_id:
             shown.add(order.perm_id)
+        if order not in listed:
+            order.settle()
         event = order.as_event(now)
         if order.status.terminal or order in listed:
             found.append(event)

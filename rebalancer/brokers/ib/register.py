@@ -207,7 +207,13 @@ class Register:
             words += "; the next run sends a plain limit order"
             self.without_adaptive.append(order.instrument)
         effect = {"refuses": is_refusal(code), "known": is_known(code)}
-        self._change(order, lambda: order.hear_error(code, words, **effect))
+
+        def hear() -> None:
+            order.hear_error(code, words, **effect)
+            if any(twin.status.terminal for twin in self._twins(order)):
+                order.settle()  # its status word went there
+
+        self._change(order, hear)
 
     def garbled(self, what: str, error: Exception) -> None:
         """Remember that the wire said what nobody can read: from now on nothing is believed."""
@@ -237,6 +243,15 @@ class Register:
             order.perm_id = perm_id
             self._by_perm[perm_id] = order
         return order
+
+    def _twins(self, order: KnownOrder) -> tuple[KnownOrder, ...]:
+        """Return what has an order's ids and another permanent id, because IB changed that."""
+        name = (order.client_id, order.order_id, order.reference)
+        return tuple(
+            each
+            for each in self.orders
+            if each is not order and (each.client_id, each.order_id, each.reference) == name
+        )
 
     def _new(self, contract: Any, order: Any, order_id: int) -> KnownOrder:
         known = KnownOrder(

@@ -10,7 +10,8 @@ from itertools import pairwise
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import NEVER, RUN, LatchedFlag, Severity, Step, TradingState
 from rebalancer.model.instrument import InstrumentId
-from rebalancer.model.records import RunRecord
+from rebalancer.model.orders import LIQUIDATION
+from rebalancer.model.records import EntryKind, RunRecord
 from rebalancer.rehearsal.evidence import RunEvidence, Violation
 from rebalancer.rehearsal.observer.case import Case
 from rebalancer.rehearsal.observer.ours import Intent, Line
@@ -36,6 +37,7 @@ def breakers_obeyed(case: Case) -> Iterator[Violation]:
     yield from _against_flags(case)
     yield from _against_states(case)
     yield from _forgotten(case)
+    yield from _closed_by_the_venue(case)
     yield from _with_half_a_split(case)
     yield from sizes_kept(case)
 
@@ -161,6 +163,22 @@ def _forgotten(case: Case) -> Iterator[Violation]:
                 yield Violation(
                     OBEYED, f"{flag.code} was latched in {one.slot} and is not in {slot}"
                 )
+
+
+def _closed_by_the_venue(case: Case) -> Iterator[Violation]:
+    """Yield what the venue itself traded and our books have, when no HALT is left of it."""
+    last = case.ours.last
+    if last is None or last.standing is None:
+        return
+    if any(flag.code == "liquidated" for flag in last.standing.latched):
+        return
+    for entry in case.ours.entries:
+        if entry.kind is EntryKind.FILL and entry.fill.origin == LIQUIDATION:
+            yield Violation(
+                OBEYED,
+                f"{entry.fill.exec_id}: the venue itself traded {entry.fill.quantity:f} "
+                f"{entry.fill.instrument}, and nothing is latched for it",
+            )
 
 
 def _with_half_a_split(case: Case) -> Iterator[Violation]:

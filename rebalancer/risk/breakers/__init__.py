@@ -9,6 +9,7 @@ from rebalancer.risk.breakers.evaluate import (
     StandingVerdict,
     evaluate_breakers,
     evaluate_plan,
+    evaluate_refusals,
     moved_since,
     remember_plan,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "as_run_flag",
     "evaluate_breakers",
     "evaluate_plan",
+    "evaluate_refusals",
     "latch_key",
     "moved_since",
     "remember_plan",

@@ -63,7 +63,8 @@ def _result(seen: Observed, name: InstrumentId, since: datetime) -> Decimal:
     )
 
 
-def _rejects(seen: Observed) -> Iterator[LatchedFlag]:
+def rejects(seen: Observed) -> Iterator[LatchedFlag]:
+    """Yield `reject-rate` when too many of the orders that are remembered were refused."""
     sent = sum(each.orders for each in seen.standing.recent_orders)
     rejected = sum(each.rejected for each in seen.standing.recent_orders)
     allowed = seen.limits.max_reject_rate
@@ -123,13 +124,15 @@ CONDUCT = (
             "symbol_loss_long_hours",
         ),
         "realised gains, fees and funding of an instrument in each window",
+        timed=True,
     ),
     Breaker(
         ("reject-rate",),
-        _rejects,
+        rejects,
         never,
         ("max_reject_rate",),
-        f"the orders of the last {RECENT_RUNS} runs that sent any, {FEWEST_ORDERS} at least",
+        f"the orders of the last {RECENT_RUNS} runs that sent any, {FEWEST_ORDERS} at least; "
+        "while orders go out, this run's own",
     ),
     Breaker(
         ("slippage",),

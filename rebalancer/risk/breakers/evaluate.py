@@ -13,14 +13,15 @@ from rebalancer.model.conduct import Conduct
 from rebalancer.model.flags import ErrorFlag, Step, halted
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.money import Money
-from rebalancer.model.records import ExternalFlow, SessionTally, Standing
+from rebalancer.model.records import ExternalFlow, RunTally, SessionTally, Standing
 from rebalancer.risk.breakers.books import BOOKS
-from rebalancer.risk.breakers.conduct import CONDUCT
+from rebalancer.risk.breakers.conduct import CONDUCT, rejects
 from rebalancer.risk.breakers.exposure import EXPOSURE
 from rebalancer.risk.breakers.latches import (
     Breaker,
     Observed,
     as_run_flag,
+    clock_wrong,
     judged,
     latch_key,
     merged,
@@ -74,7 +75,9 @@ def evaluate_breakers(  # noqa: PLR0913 - every source of a breaker by its name
     movements of money from and to outside since the last accepted run. `session` is the
     session date (None before the first). `continuous` are the instruments whose history
     shows no split (`ledger.continuous`); without that proof, None included, a latched
-    corporate action stays until the owner lifts it. `conduct` is how trading went lately.
+    corporate action stays until the owner lifts it, and while `corporate` has its instrument
+    (`ledger.corporate_actions` is told of what is latched). `conduct` is how trading went
+    lately.
     """
     seen = Observed(
         standing=standing,
@@ -122,7 +125,9 @@ def evaluate_plan(
     `session` the date of the session that is open, None when none is. A plan that is too large
     for its history halts this very run. The owner's word on such plans counts in the session
     of the first plan after it, whether that plan needs it or not, and ends with that session.
+    By a wrong clock no session is known.
     """
+    session = None if clock_wrong(flags) else session
     standing = word_of_now(standing, session)
     seen = Observed(standing, account, limits, now, flags=flags, conduct=conduct)
     share = Decimal(0) if seen.worth is None else wanted / seen.worth
@@ -135,6 +140,28 @@ def evaluate_plan(
     state, reason = trading_state(latched, flags)
     result = replace(standing, latched=latched, state=state, state_reason=reason)
     return StandingVerdict(result, told)
+
+
+def evaluate_refusals(
+    standing: Standing,
+    account: AccountSnapshot,
+    limits: Limits,
+    sent: RunTally,
+    *,
+    now: datetime,
+    flags: Sequence[ErrorFlag],
+) -> StandingVerdict:
+    """Return what is remembered while orders go out: `reject-rate` asked of this run's alone."""
+    only = replace(standing, recent_orders=(sent,))
+    found = tuple(rejects(Observed(only, account, limits, now, flags=flags)))
+    if not found:
+        return StandingVerdict(standing)
+    latched = merged(standing.latched, found)
+    told = tuple(as_run_flag(flag, Step.SUBMIT) for flag in found)
+    state, reason = trading_state(latched, flags)
+    return StandingVerdict(
+        replace(standing, latched=latched, state=state, state_reason=reason), told
+    )
 
 
 def remember_plan(
@@ -232,17 +259,29 @@ def _contracts(
 
 
 def _agreed_marks(standing: Standing, seen: Observed) -> dict[InstrumentId, Decimal]:
-    """Return the accepted prices of the positions that did not change behind our back."""
-    changed = {each.instrument for each in seen.breaks}
+    """Return the accepted prices of the positions that did not change behind our back.
+
+    A price that a doubt stands on is settled only by a position that has followed it.
+    """
+    followed = {act.instrument for act in seen.corporate if act.followed}
+    changed = {each.instrument for each in seen.breaks} - (_doubtful(seen.standing) - followed)
     return {name: mark for name, mark in standing.marks.items() if name not in changed}
 
 
+def _doubtful(standing: Standing) -> set[InstrumentId]:
+    """Return the instruments of which a corporate action is latched."""
+    latched = (flag for flag in standing.latched if flag.code == "corporate-action")
+    return {InstrumentId(flag.subject) for flag in latched}
+
+
 def _marks(standing: Standing, seen: Observed) -> dict[InstrumentId, Decimal]:
-    """Return the prices of what is held; in doubt the one before, so that the doubt stays."""
-    before = _agreed_marks(standing, seen)
-    doubtful = {act.instrument for act in seen.corporate}
-    doubtful |= {each.instrument for each in seen.breaks}
-    found = {}
+    """Return the prices of what is held; in doubt the one before, so that the doubt stays.
+
+    `standing` has what is latched now, and the marks that are agreed on.
+    """
+    before, broken = standing.marks, {each.instrument for each in seen.breaks}
+    doubtful = broken | _doubtful(standing)
+    found = {name: mark for name, mark in before.items() if name in broken}
     for position in seen.account.positions:
         name, price = position.instrument, position.price
         mark = before.get(name) if price is None or name in doubtful else price

@@ -68,7 +68,7 @@ class Breaker:
 
     `judge` returns what is the matter now; `ends` whether what is latched under one of `codes`
     ends by itself (unless it is the matter again). `limits` are its keys of `[risk]`, `against`
-    says what it is measured against.
+    says what it is measured against. What is `timed` ends because time passes.
     """
 
     codes: tuple[str, ...]
@@ -76,6 +76,12 @@ class Breaker:
     ends: Callable[[LatchedFlag, Observed], bool]
     limits: tuple[str, ...]
     against: str
+    timed: bool = False
+
+
+def clock_wrong(flags: Iterable[ErrorFlag]) -> bool:
+    """Return whether this run's clock was found wrong: by it no time has passed for sure."""
+    return any(flag.code == "clock-skew" for flag in flags)
 
 
 def never(flag: LatchedFlag, seen: Observed) -> bool:
@@ -111,18 +117,24 @@ def merged(*latched: Iterable[LatchedFlag]) -> tuple[LatchedFlag, ...]:
 def judged(seen: Observed, breakers: Iterable[Breaker]) -> tuple[LatchedFlag, ...]:
     """Return what is latched after every breaker was asked, whatever their order.
 
-    What stood and did not end comes first, in its order; what is new in order of its name.
+    What stood and did not end comes first, in its order; what is new in order of its name. By
+    a wrong clock nothing ends for its time, nor gets another.
     """
     rows = tuple(breakers)
     owner = {code: each for each in rows for code in each.codes}
+    stood = {latch_key(flag): flag for flag in merged(seen.standing.latched)}
+    fixed = {
+        key
+        for key, flag in stood.items()
+        if clock_wrong(seen.flags) and flag.code in owner and owner[flag.code].timed
+    }
     kept = [
         flag
-        for flag in merged(seen.standing.latched)
-        if flag.code not in owner or not owner[flag.code].ends(flag, seen)
+        for key, flag in stood.items()
+        if key in fixed or flag.code not in owner or not owner[flag.code].ends(flag, seen)
     ]
-    stood = {latch_key(flag) for flag in merged(seen.standing.latched)}
     found = sorted(
-        (flag for each in rows for flag in each.judge(seen)),
+        (flag for each in rows for flag in each.judge(seen) if latch_key(flag) not in fixed),
         key=lambda flag: (latch_key(flag) not in stood, flag.code, flag.subject),
     )
     return merged(kept, found)

@@ -121,6 +121,7 @@ WORTH = (
         _day_is_over,
         ("daily_loss",),
         "the last accepted net liquidation of the session before",
+        timed=True,
     ),
     Breaker(("drawdown",), _fall, never, ("drawdown",), "the high-water mark"),
     Breaker(
@@ -129,5 +130,6 @@ WORTH = (
         at_its_time,
         ("book_loss", "book_loss_hours"),
         "the highest net liquidation accepted in the window",
+        timed=True,
     ),
 )

@@ -72,6 +72,12 @@ def test_a_silent_order_is_waited_for_and_then_left_alone() -> None:
     assert "unresolved" in end.reason
 
 
+def test_an_order_whose_end_was_asked_for_is_moved_no_more() -> None:
+    ended = asked(heard(S.WORKING), CancelRequest(ORDER.reference, "a leg was lost"), later(5))
+    assert isinstance(next_move(heard(S.WORKING), MOVE, later(60)), Replace)
+    assert next_move(ended, MOVE, later(60)) == Wait(later(120))
+
+
 def test_a_working_order_waits_for_the_end_of_its_window() -> None:
     assert next_move(heard(S.WORKING), LEAVE, later(10)) == Wait(later(120))
 

@@ -8,13 +8,17 @@ import pytest
 
 from rebalancer.model.codec import to_plain
 from rebalancer.model.flags import Severity
+from rebalancer.model.orders import LIQUIDATION, Fill
+from rebalancer.model.records import Entry, EntryKind
 from rebalancer.rehearsal.evidence import Size
 from rebalancer.risk.parameters import Limits
 from tests.unit.rehearsal.scenes import (
     FIRST,
+    SLOTS,
     A,
     B,
     Scene,
+    a_fill,
     an_approved,
     an_arrival,
     d,
@@ -118,6 +122,22 @@ def test_a_breaker_that_the_next_run_forgot_is_seen(tmp_path: Path) -> None:
     assert OBEYED in scene.broken(tmp_path)
 
 
+def test_a_trade_of_the_venue_for_which_nothing_is_latched_is_seen(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.entries.append(Entry(EntryKind.FILL, SLOTS[1], _liquidation()))
+    seen = [str(each) for each in scene.judged(tmp_path) if each.invariant == OBEYED]
+    assert len(seen) == 1
+    assert "the venue itself traded -10 A.STK.USD@IB, and nothing is latched" in seen[0]
+
+
+def test_a_trade_of_the_venue_that_is_latched_is_fine(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.entries.append(Entry(EntryKind.FILL, SLOTS[1], _liquidation()))
+    for slot in SLOTS[1:]:
+        scene.latch(slot, "liquidated", Severity.HALT)
+    assert OBEYED not in scene.broken(tmp_path)
+
+
 def test_a_breaker_that_ends_by_itself_may_be_gone(tmp_path: Path) -> None:
     scene = Scene()
     scene.latch(FIRST, "reconciliation-break", Severity.HOLD, A)
@@ -158,6 +178,10 @@ def test_a_position_that_lost_its_last_stop_is_seen(tmp_path: Path) -> None:
     scene = Scene()
     scene.runs[1].naked = ("BTCUSDT.PERP@BINANCE held 1 without a stop",)
     assert scene.broken(tmp_path) == {PROTECTED}
+
+
+def _liquidation() -> Fill:
+    return a_fill(exec_id="L1.01", reference="", quantity=d(-10), origin=LIQUIDATION)
 
 
 def _approve_reducing(scene: Scene) -> None:

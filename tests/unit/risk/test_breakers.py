@@ -200,6 +200,8 @@ def test_the_prices_of_what_is_held_are_remembered_until_something_is_amiss() ->
     assert second.marks == {A: d(100), B: d(31)}  # the doubt stands on the price before
     followed = an_account(a_position(A, "20", price="50"), a_position(B, "5", price="31"))
     broken = (Break(A, d(10), d(20)),)
+    assert judge(second, followed, corporate=(act,), breaks=broken).standing.marks == second.marks
+    act = replace(act, followed=True)
     third = judge(second, followed, corporate=(act,), breaks=broken).standing
     assert third.marks == {B: d(31)}  # the position tells by itself now
     assert judge(third, followed, continuous=frozenset({A})).standing.marks == {A: d(50), B: d(31)}

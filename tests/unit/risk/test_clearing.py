@@ -11,6 +11,7 @@ import pytest
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flag_table import FLAG_TABLE
 from rebalancer.model.flags import LatchedFlag, Severity, TradingState
+from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.records import RunTally, Standing
 from rebalancer.risk import ALL, clear, clearing_rules
 from rebalancer.risk.clearing import ALLOWANCE, EFFECTS
@@ -79,10 +80,14 @@ def lifted(flag: LatchedFlag, account: AccountSnapshot | None = WORTH) -> tuple[
             "plans of up to 100 % of net liquidation pass, for one session",
         ),
         (
-            latched("corporate-action", A, "265598>700"), {"contracts": {B: "9", A: "700"}},
+            latched("corporate-action", A, "265598>700"),
+            {"contracts": {B: "9", A: "700"}, "closes_since": {A: NOW}},
             "contract 700 is accepted",
         ),
-        (latched("corporate-action", A), {}, "prices and books count as they are now"),
+        (
+            latched("corporate-action", A), {"closes_since": {A: NOW}},
+            "prices and books count as they are now",
+        ),
         (
             latched("reconciliation-break", A), {},
             "it comes back with the next run unless the books agree by then",
@@ -211,14 +216,23 @@ def test_status_has_a_row_of_each_flag_as_it_is() -> None:
 def test_a_split_is_no_contract() -> None:
     found, said = lifted(latched("corporate-action", A, "2:1"))
     assert said == "prices and books count as they are now"
-    assert found == FULL
+    assert found == replace(FULL, closes_since={A: NOW})
 
 
-def test_the_owners_word_on_a_split_takes_the_price_before_it_away() -> None:
+@pytest.mark.parametrize(
+    ("held", "price", "left"),
+    [("10", "50", {A: d(50)}), ("10", None, {}), ("0", "50", {}), (None, "50", {})],
+)
+def test_the_owners_word_on_a_split_puts_the_price_of_now_in_place_of_the_one_before(
+    held: str | None, price: str | None, left: dict[InstrumentId, Decimal]
+) -> None:
     remembered = {A: d(100), B: d(7)}
     standing = replace(FULL, marks=remembered, latched=(latched("corporate-action", A, "2:1"),))
-    found, _ = clear(standing, ["corporate-action"], WORTH, NOW)
-    assert found.marks == {B: d(7)}
+    position = a_position(A, held or "0", "50")
+    position = replace(position, price=None if price is None else d(price))
+    account = WORTH if held is None else an_account(position, a_position(B, "1", "99"))
+    found, _ = clear(standing, ["corporate-action"], account, NOW)
+    assert found.marks == {B: d(7)} | left
 
 
 def test_naming_nothing_lifts_nothing() -> None:

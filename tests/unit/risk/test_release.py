@@ -107,6 +107,17 @@ def test_a_neutral_sleeve_that_lost_a_leg_stops() -> None:
     assert [refused.gate for refused in found.dropped] == ["neutral"]
 
 
+def test_of_a_leg_that_is_left_over_the_order_that_works_for_it_now_is_cancelled() -> None:
+    pair = Sleeve("pair", (A, B), Decimal(1), neutral=True)
+    intents = (an_intent(A, "5"), an_intent(B, "5", sequence=1))
+    funding, orders, _ = approved(*intents, sleeves=(pair,))
+    gone = sent(orders[1], done=True, rejected=True, last="demo.9")
+    found = release(funding, (), [sent(orders[0], "2", last="demo.8"), gone])
+    assert found.cancel == ("demo.8",)
+    assert set(funding.lost({B})) == {A, B}
+    assert funding.lost(()) == {}
+
+
 def test_a_reversal_opens_when_it_has_closed_whole() -> None:
     account = an_account(a_position(A, "10"))
     close = an_intent(A, "-10")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rebalancer.brokers.binance.line import BinanceLine
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.model.orders import OrderStatus, Replace, TimeInForce, WorkingOrder
 from rebalancer.simulators.binance_server.faults import Do, HttpFault
@@ -53,6 +54,34 @@ def test_a_move_that_is_refused_says_why_and_leaves_the_order(usdm: Stand) -> No
     assert isinstance(order, WorkingOrder)
     assert (order.status, order.limit) == (OrderStatus.WORKING, limit)
     assert order.message
+
+
+def test_a_damaged_row_of_leverages_leaves_the_margin_unknown(
+    usdm: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = BinanceLine.signed
+
+    def damaged(line: BinanceLine, method: str, path: str, **more: Any) -> Any:
+        answer = signed(line, method, path, **more)
+        if path == "/fapi/v1/symbolConfig":
+            for row in answer:
+                del row["symbol"]
+        return answer
+
+    monkeypatch.setattr(BinanceLine, "signed", damaged)
+    preview = usdm.hands.preview(usdm.order("1", usdm.price("bid")))
+    assert preview.initial_margin_after is None
+    assert preview.message == "what SOLUSDT needs as margin is unknown"
+
+
+def test_the_end_of_an_order_is_told_after_what_it_was_before(usdm: Stand) -> None:
+    place = usdm.order("1", usdm.price("bid") - 2)
+    usdm.fault(HttpFault("POST /fapi/v1/order", Do.TIMEOUT_AFTER))
+    (sent,) = usdm.hands.submit([place])
+    (found,) = usdm.venue.find(place.reference)  # what is new of it is news, not told yet
+    told = usdm.hands.cancel(found)
+    states = [event.status for event in (sent, *told) if isinstance(event, WorkingOrder)]
+    assert states == [OrderStatus.SENT, OrderStatus.WORKING, OrderStatus.CANCELLED]
 
 
 def test_a_stop_that_was_taken_with_half_an_answer_may_be_there(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from rebalancer.brokers.ib.known import KnownOrder
 from rebalancer.brokers.ib.orders import OrderBook
+from rebalancer.execution import (
+    CancelRequest,
+    Then,
+    WorkParameters,
+    advance,
+    after_end,
+    asked,
+    start,
+)
 from rebalancer.model.orders import Fill, OrderStatus, WorkingOrder
 from tests.unit.ib.orders.wire import AAPL, NOW, FedLine, FewContracts
+from tests.unit.risk.builders import an_approved
 
 S = OrderStatus
 
@@ -124,6 +135,79 @@ def test_a_confirmed_cancel_is_cancelled_and_told_once(line: FedLine, book: Orde
     line.error(100, 202, "Order Canceled - reason:")
     line.status(100, "Cancelled")
     assert heard(book) == [S.CANCELLED]
+
+
+def asked_to_end(line: FedLine, book: OrderBook) -> KnownOrder:
+    order = send(book)
+    line.status(100, "Submitted")
+    order.asked_cancel = order.cancel_travels = True
+    book.told(order)
+    return order
+
+
+def test_202_ahead_of_the_status_says_nothing_of_what_was_filled(
+    line: FedLine, book: OrderBook
+) -> None:
+    order = asked_to_end(line, book)
+    approved = replace(an_approved(AAPL, "10"), reference="demo.1")
+    working = asked(start(approved, NOW), CancelRequest("demo.1", "", Then.TAKER), NOW)
+
+    def follows() -> tuple[Then | None, Decimal]:
+        nonlocal working
+        for event in book.events():
+            working = advance(working, event, NOW)
+        return after_end(working, WorkParameters(taker_after_seconds=30), NOW), working.filled
+
+    line.error(100, 202, "Order Canceled - reason:")
+    assert state(order) is S.PENDING_CANCEL
+    assert follows() == (None, Decimal(0)), "how much of it is open is not known"
+    line.status(100, "Cancelled", 4)
+    assert (state(order), order.filled) == (S.CANCELLED, Decimal(4))
+    assert follows() == (None, Decimal(0)), "an execution that was told of is still to come"
+    line.execution("0001.02.03.01", 4)
+    assert follows() == (Then.TAKER, Decimal(4))
+
+
+def test_202_of_an_order_with_two_permanent_ids_follows_the_status_of_the_other(
+    line: FedLine, book: OrderBook
+) -> None:
+    asked_to_end(line, book)
+    line.open_order(100, "Submitted", permId=4243, clientId=7)
+    line.status(100, "Cancelled", perm=4243)
+    line.error(100, 202, "Order Canceled - reason:")
+    assert heard(book)[-2:] == [S.EXPIRED, S.CANCELLED]
+
+
+def test_202_and_no_status_is_settled_by_a_look_up(line: FedLine, book: OrderBook) -> None:
+    order = asked_to_end(line, book)
+    line.error(100, 202, "Order Canceled - reason:")
+    line.answer_lists(executions=lambda _: line.execution("0001.02.03.01", 4))
+    (found,) = book.find("demo.1")
+    assert (found.status, found.filled) == (S.CANCELLED, Decimal(4))
+    assert state(order) is S.CANCELLED
+
+
+def test_202_of_an_order_that_then_works_leaves_its_fate_open(
+    line: FedLine, book: OrderBook
+) -> None:
+    order = asked_to_end(line, book)
+    line.error(100, 202, "Order Canceled - reason:")
+    line.status(100, "Submitted", 2)
+    assert state(order) is S.UNKNOWN
+    line.answer_lists(open_orders=lambda: line.open_order(100, "Submitted"))
+    assert [each.status for each in book.open_orders()] == [S.WORKING]
+
+
+def test_202_of_an_order_that_was_never_acknowledged_is_heard(
+    line: FedLine, book: OrderBook
+) -> None:
+    order = send(book)
+    line.error(100, 202, "Order Canceled - reason:too far from the market")
+    assert state(order) is S.PENDING_CANCEL
+    assert book.unacknowledged() == ()
+    line.status(100, "Cancelled")
+    assert state(order) is S.CANCELLED
+    assert "too far from the market" in order.message
 
 
 def test_the_gateways_own_order_of_refusal_is_told_once(line: FedLine, book: OrderBook) -> None:
