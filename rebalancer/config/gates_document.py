@@ -33,6 +33,12 @@ Step 7 asks them in this order. The first no is the reason; it is kept with the 
 `record.json` and told in plain words. Nothing approved can pass a limit: only what comes out of
 this table is a type that the rest of the program can send.
 
+Amounts are taken at the order's limit. One that is moved while it works may trade up to its worst
+approved price, `worst_price_bps` of `[execution]` (50) from its reference, and so cost that much
+more than a limit in money says. What is approved may go out for `window_seconds` and a minute: a
+buy that waits for the proceeds of sales is sent at the limit that was approved, however old its
+quote is by then, or not at all.
+
 """
 
 _REDUCTIONS = """
