@@ -22,6 +22,10 @@ NEAR_ENOUGH = SETTLED | {Why.DUST_SIZE.sentence, Why.DUST_NOTIONAL.sentence}
 """Nearer the venue's smallest order does not bring anybody."""
 
 
+FEE_IN_COINS = Decimal("0.005")
+"""So much of a pair's trade may be missing afterwards: the exchange takes its fee from the coin."""
+
+
 def ending(evidence: Evidence) -> str:
     """Return in a few words where the last run left the account."""
     record = evidence.runs[-1].record if evidence.runs else None
@@ -34,18 +38,24 @@ def ending(evidence: Evidence) -> str:
     for line in record.lines:
         lines.setdefault(line.instrument, []).append(line)
     found = {
-        _one(lines.get(name, []), approved_quantity(record, name), _held(evidence, name))
+        _one(
+            lines.get(name, []),
+            approved_quantity(record, name),
+            _held(evidence, name),
+            FEE_IN_COINS if is_pair(evidence.universe[name]) else Decimal(0),
+        )
         for name in evidence.universe.ids
     }
     return next(each for each in (HELD, UNFILLED, AT_TARGETS) if each in found)
 
 
-def _one(lines: list[PlanLine], approved: Decimal | None, held: Decimal) -> str:
+def _one(lines: list[PlanLine], approved: Decimal | None, held: Decimal, fee: Decimal) -> str:
     if all(line.action is Action.NOTHING for line in lines):
         return AT_TARGETS if all(line.reason in NEAR_ENOUGH for line in lines) else HELD
     if approved is None:
         return HELD
-    return AT_TARGETS if held == lines[0].current_quantity + approved else UNFILLED
+    off = abs(held - lines[0].current_quantity - approved)
+    return AT_TARGETS if off <= fee * abs(approved) else UNFILLED
 
 
 def _held(evidence: Evidence, name: InstrumentId) -> Decimal:

@@ -57,6 +57,7 @@ class Outside:
         injector.acts["halt-file"] = lambda _trouble: self._halt("in the middle of a run")
         injector.acts["overlap"] = lambda _trouble: self._second_run()
         injector.acts["trade-in-run"] = self._trade_in_run
+        injector.acts["liquidation-in-run"] = self._liquidation_in_run
 
     def changed(self, desk: Desk) -> Desk:
         """Return the desk as the configuration now has it."""
@@ -196,6 +197,9 @@ class Outside:
         name = trouble.subject or next(iter(self._venue.exchange.account.holdings), "")
         if name:
             self._by_hand(InstrumentId(name), Decimal(trouble.quantity or "0.01"))
+
+    def _liquidation_in_run(self, trouble: Trouble) -> None:
+        self.liquidation(Happening("liquidation", trouble.subject, trouble.quantity))
 
     def _by_hand(self, name: InstrumentId, fraction: Decimal) -> bool:
         exchange = self._venue.exchange

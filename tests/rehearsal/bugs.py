@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule, Trouble
-from tests.rehearsal import planted
+from tests.rehearsal import planted, planted_ends
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -18,19 +18,26 @@ BTC, ETH = "BTCUSDT.PERP@BINANCE", "ETHUSDT.PERP@BINANCE"
 SHARES = {JNJ: "0.2", KO: "0.2", MSFT: "0.2"}
 OTHERS = {JNJ: "0.3", KO: "0.1", MSFT: "0.3"}
 COINS = {BTC: "0.3", ETH: "-0.3"}
+LIMIT = "max_order_weight"
+AT_IB, AT_BINANCE = ("ib",), ("binance",)
 OLD_QUOTES = Trouble("quote-stale", count=None, seconds=3600.0)
 REST = Trouble("no-fill", count=None, step=7)
 """Orders that are sent stay open."""
+HALF = Trouble("partial-fill", count=None, step=7)
 
 
 @dataclass(frozen=True)
 class Bug:
-    """A bug: how it is planted, where it shows, and the invariants of which it breaks one."""
+    """A bug: how it is planted, where it shows, and the invariants of which it breaks one.
+
+    `venues` are those at which what it takes away is there to be taken.
+    """
 
     name: str
     plant: Plant
     schedule: Schedule
     breaks: frozenset[str]
+    venues: tuple[str, ...] = ("ib", "binance")
 
 
 def shares(*hours: Hour, **more: Any) -> Schedule:
@@ -106,6 +113,7 @@ BUGS: tuple[Bug, ...] = (
         planted.ask_about_margin_in_a_dry_run,
         shares(an_hour(dry=True)),
         frozenset({"nothing-in-dry-run"}),
+        venues=AT_IB,
     ),
     Bug(
         "remember a dry run",
@@ -123,6 +131,7 @@ BUGS: tuple[Bug, ...] = (
             ),
         ),
         frozenset({TWICE}),
+        venues=AT_IB,
     ),
     Bug(
         "trust a cancel that was asked for",
@@ -134,22 +143,39 @@ BUGS: tuple[Bug, ...] = (
         frozenset({TWICE}),
     ),
     Bug(
+        "trust Cancelled",
+        planted_ends.trust_cancelled,
+        shares(an_hour(Trouble("order-noticed", count=None, code=10349))),
+        frozenset({TWICE}),
+        venues=AT_IB,
+    ),
+    Bug(
+        "trust Inactive",
+        planted_ends.trust_inactive,
+        shares(an_hour(HALF, Trouble("order-inactive", count=None, seconds=20.0))),
+        frozenset({TWICE}),
+        venues=AT_IB,
+    ),
+    Bug(
         "forget late commissions",
         planted.forget_late_commissions,
         shares(an_hour(Trouble("commission-late", count=None, seconds=900.0))),
         frozenset({LOST}),
+        venues=AT_IB,
     ),
     Bug(
         "count a correction as a second fill",
         planted.count_a_correction_as_a_second_fill,
         shares(an_hour(), an_hour(happenings=(Happening("execution-corrected", JNJ, "1"),))),
         frozenset({LOST}),
+        venues=AT_IB,
     ),
     Bug(
         "book income with the wrong sign",
         planted.book_income_with_the_wrong_sign,
         coins(Hour(60, COINS), Hour(60, {BTC: "0.1", ETH: "-0.1"})),
         frozenset({CENTS}),
+        venues=AT_BINANCE,
     ),
     Bug(
         "drop fills between two runs",
@@ -166,12 +192,14 @@ BUGS: tuple[Bug, ...] = (
         planted.believe_old_quotes,
         shares(an_hour(OLD_QUOTES)),
         frozenset({UNANNOUNCED}),
+        venues=AT_IB,
     ),
     Bug(
         "believe old quotes of coins",
         planted.believe_old_quotes,
         coins(Hour(60, COINS, (OLD_QUOTES,))),
         frozenset({UNANNOUNCED}),
+        venues=AT_BINANCE,
     ),
     Bug(
         "look for a HALT file once",
@@ -188,6 +216,7 @@ BUGS: tuple[Bug, ...] = (
             protect=True,
         ),
         frozenset({"protected"}),
+        venues=AT_BINANCE,
     ),
     Bug(
         "forget at what price it was held",
@@ -197,6 +226,22 @@ BUGS: tuple[Bug, ...] = (
             an_hour(wanted={}),
             Hour(1440, {}, happenings=(Happening("split-ahead", JNJ, "2"),)),
         ),
+        frozenset({OBEYED}),
+        venues=AT_IB,
+    ),
+    Bug(
+        "send orders of any size",
+        planted_ends.send_orders_of_any_size,
+        shares(
+            an_hour(),
+            Hour(60, OTHERS, happenings=(Happening("config-changed", "", "0.05", LIMIT),)),
+        ),
+        frozenset({OBEYED}),
+    ),
+    Bug(
+        "book what the venue closed without a word",
+        planted_ends.book_what_the_venue_closed_without_a_word,
+        HALTED,
         frozenset({OBEYED}),
     ),
     Bug(

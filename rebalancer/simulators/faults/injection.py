@@ -28,7 +28,7 @@ RAISED: Mapping[str, Callable[[], BaseException]] = {
 }
 """What a port raises instead of acting."""
 
-ACTS = ("halt-file", "overlap", "trade-in-run", "slow")
+ACTS = ("halt-file", "overlap", "trade-in-run", "liquidation-in-run", "slow")
 """What happens beside the run, just before a port acts; the driver and the venue know how."""
 
 

@@ -32,6 +32,10 @@ _NTH_OF_FEW = (1, 1, 1, 2)
 _COUNTS = (1, 1, 1, 2, 6, None)
 _WEIGHTS = ("0", "0.05", "0.1", "0.15", "0.2", "0.25", "0.3", "0.4")
 _MONEY = ("0.003", "0.02", "0.05", "0.2")
+_BY_HAND = ("0.005", "-0.005", "0.03", "0.1", "-0.03", "-0.1")
+"""Trades of the owner's: the first two are small enough to be booked where nothing tells them."""
+_QUANTITIES = {"trade-in-run": ("0.1", "-0.1"), "liquidation-in-run": ("0.5", "1")}
+"""Of what happens in an instrument beside a run: parts of net liquidation, of the position."""
 _LOGS = ("fills.jsonl", "journal.jsonl")
 _LIMITS = (("max_order_weight", "0.1"), ("max_turnover_per_session", "0.5"))
 
@@ -45,7 +49,7 @@ _DRY, _QUIET, _SAME_WEIGHTS, _HAPPENING = 0.1, 0.25, 0.2, 0.2
 _DRY_TURN = 0.1
 _ABOUT_ORDERS = ("order-", "cancel-", "replace-", "stop-", "news-", "preview-")
 """Begins the names of faults that nothing can suffer in a dry run."""
-_OFTEN = ("kill-", "request-", "answer-", "disk-", "news-", "line-")
+_OFTEN = ("kill-", "request-", "answer-", "disk-", "news-", "line-", "halt-file")
 """Begins the names of faults that have many occasions in a step."""
 
 _SHORT_STEPS = (2, 3, 5, 10, 11, 12, 13)
@@ -219,7 +223,7 @@ def draw_trouble(dice: Dice, venue: str, cell: Cell, instruments: Sequence[str])
         count=dice.pick(counts),
         code=dice.pick(place.codes),
         seconds=dice.pick(place.seconds),
-        quantity=dice.pick(("0.1", "-0.1")) if name == "trade-in-run" else "",
+        quantity=dice.pick(_QUANTITIES[name]) if name in _QUANTITIES else "",
         subject=_subject(dice, row, instruments),
         step=step,
     )
@@ -282,7 +286,7 @@ def _happening(dice: Dice, what: str, instruments: Sequence[str]) -> Happening:
     if what in ("deposit", "withdrawal"):
         return Happening(what, quantity=dice.pick(_MONEY))
     if what == "trade-by-hand":
-        return Happening(what, subject, dice.pick(("0.03", "0.1", "-0.03", "-0.1")))
+        return Happening(what, subject, dice.pick(_BY_HAND))
     if what == "liquidation":
         return Happening(what, subject, dice.pick(("0.5", "1")))
     if what == "split-ahead":
@@ -299,7 +303,7 @@ def _happening(dice: Dice, what: str, instruments: Sequence[str]) -> Happening:
 
 def _subject(dice: Dice, row: FaultRow, instruments: Sequence[str]) -> str:
     """Return an instrument for what can be about one, '' for all of them."""
-    about_one = row.kind == "engine" or row.name.startswith("quote-") or row.name == "trade-in-run"
+    about_one = row.kind == "engine" or row.name.startswith("quote-") or row.name in _QUANTITIES
     return dice.pick(instruments) if about_one and dice.chance(0.5) else ""
 
 
