@@ -59,7 +59,7 @@ portfolio's name and the [mail] table, and works when the rest of the file is br
 """
 WATCHDOG_EXAMPLES = """
 rebalancer watchdog
-rebalancer watchdog --older-than 26h
+rebalancer watchdog --older-than 7h    seven hours of open market
 rebalancer watchdog --config a.toml --config b.toml
 """
 
@@ -115,9 +115,9 @@ def watchdog_options(parser: argparse.ArgumentParser) -> None:
         "--older-than",
         metavar="TIME",
         type=span,
-        help="how old the last good run may be, like 90m, 26h, 3d; only hours in which a run was "
-        "due count, if the calendar can be read (default: two intervals and a deadline, without "
-        "a calendar 26h)",
+        help="how old the last good run may be, like 90m, 7h, 3d, in time in which the market was "
+        "open: 26h are four sessions of New York, not a day; wall time only without a calendar "
+        "(default: two intervals and a deadline, none longer than a session; without one 26h)",
     )
 
 

@@ -26,7 +26,8 @@ NOT_TOLD = (LockBusy, UsageError)
 def tell_unrecorded(config: Config, mode: Mode, error: Exception, now: datetime) -> None:
     """Mail a failure that no record tells of, once a day (UTC) and kind; never raises.
 
-    The mail goes out even when nothing can be written: a mail server is asked all the same.
+    The mail goes out even when nothing can be written: a mail server is asked all the same. One
+    that neither disk nor server took is made again; one that waits is tried with each failure.
     """
     if isinstance(error, NOT_TOLD):
         return
@@ -101,9 +102,12 @@ def _tell(config: Config, mode: Mode, error: Exception, now: datetime) -> None:
     )
     kind, day = type(error).__name__, now.date().isoformat()
     told = {place: _told(files, place) for place in places}
-    if any(days.get(kind) == day for days in told.values()):
+    known = any(days.get(kind) == day for days in told.values())
+    mails = () if known else (failure_mail(config, error, now),)
+    flags = post_for(config, files, dry=dry).send(mails)  # what waits is tried again
+    lost = {flag.subject for flag in flags}
+    if known or any(mail.key in lost for mail in mails):
         return
-    post_for(config, files, dry=dry).send((failure_mail(config, error, now),))
     for place in places:
         marker = {"schema": SCHEMA, "days": told[place] | {kind: day}}
         try:

@@ -140,20 +140,21 @@ def _mail_failure(path: Path, error: Exception, now: datetime) -> None:
 def _look(
     rough: Rough, memory: Memory, unwritten: str, older_than: float | None, now: datetime
 ) -> Sight:
-    from rebalancer.reports.watchdog import Sight, due_time
+    from rebalancer.reports.watchdog import Sight, allowed_time, due_time
 
     beat, unread = _heartbeat(rough)
     watching = datetime.fromisoformat(memory.watching)
     began = watching if beat is None else beat.at
     good = watching if beat is None else beat.good or watching
-    if beat is not None and beat.exit_code is None:
-        good = beat.at  # an older program wrote it: it knew no more
-    sessions = _sessions(rough, min(began, good), now)
+    oldest = min(began, good)
+    sessions = _sessions(rough, oldest, now)
     limit = WITHOUT_CALENDAR
     if older_than is not None:
         limit = timedelta(seconds=older_than)
     elif sessions is not None:
-        limit = timedelta(minutes=INTERVALS * rough.interval_minutes + rough.deadline_minutes)
+        spans = [timedelta(minutes=rough.interval_minutes)] * INTERVALS
+        spans.append(timedelta(minutes=rough.deadline_minutes))
+        limit = allowed_time(sessions, oldest, now, spans)
     halted, words = _halted(rough)
     return Sight(
         portfolio=rough.name or rough.path.stem,
@@ -302,20 +303,26 @@ def _places(rough: Rough) -> tuple[Path, ...]:
 
 
 def _read_memory(rough: Rough, now: datetime) -> Memory:
-    """Return the newest memory there is; a damaged one is none: a mail twice, none lost."""
-    found = []
+    """Return the newest memory there is; a damaged one is none: a mail twice, none lost.
+
+    What a clock that was ahead wrote is taken for the oldest, and nobody watches since tomorrow.
+    """
+    found: list[tuple[bool, datetime, Memory]] = []
     for place in _places(rough):
         try:
             plain = json.loads(Files().read(place))
             told = {str(code): str(since) for code, since in plain["told"].items()}
-            memory = Memory(str(plain["watching"]), told, str(plain["saved"]))
-            for each in (memory.watching, *told.values()):
-                if datetime.fromisoformat(each).tzinfo is None:
-                    raise ValueError("a time without a zone")
+            texts = (plain["watching"], plain["saved"], *told.values())
+            times = [datetime.fromisoformat(str(each)) for each in texts]
+            if any(each.tzinfo is None for each in times):
+                raise ValueError("a time without a zone")
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
-        found.append(memory)
-    return max(found, key=lambda each: each.saved, default=Memory(now.isoformat()))
+        watching, saved = times[:2]
+        memory = Memory(min(watching, now).isoformat(), told, saved.isoformat())
+        found.append((saved <= now, saved, memory))
+    newest = max(found, key=lambda each: each[:2], default=None)
+    return Memory(now.isoformat()) if newest is None else newest[2]
 
 
 def _save_memory(rough: Rough, memory: Memory, now: datetime) -> str:

@@ -155,6 +155,7 @@ class Standing:
     state_reason: str = ""
     accepted_net_liquidation: Decimal | None = None
     accepted_at: datetime | None = None
+    """The time of the account that was accepted: flows after it are not in its value."""
     start_net_liquidation: Decimal | None = None
     high_water_mark: Decimal | None = None
     session: date | None = None
@@ -184,7 +185,8 @@ class Standing:
     """From when on closes tell a split of an instrument: the owner accepted its price then."""
     due: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
-    """Troubles already mailed (flag code and subject) and since when; not mailed again."""
+    """Troubles already mailed (flag code and subject) and since when; not mailed again, unless
+    they are latched since later than this."""
     began: datetime | None = None
     """When the books began: an execution before it that is not ours is in what was adopted."""
     executions_read: datetime | None = None

@@ -1,4 +1,8 @@
-"""Error alerts: what is new and grave, what has ended; the same trouble is not mailed twice."""
+"""Error alerts: what is new and grave, what has ended; the same trouble is not mailed twice.
+
+`Standing.alerts` remembers of each trouble when it was told: the slot of the run, and of what is
+latched the time of the latch where that is later. A latch that is newer than this came anew.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rebalancer.model.flag_table import FLAG_TABLE
-from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step
+from rebalancer.model.flags import RUN, ErrorFlag, LatchedFlag, Severity, Step, TradingState
 from rebalancer.model.orders import Action
 from rebalancer.model.records import Mail, Outcome, RunRecord, Standing
 from rebalancer.reports.blocks import (
@@ -47,23 +51,23 @@ def alert_mails(record: RunRecord, standing: Standing) -> AlertDecision:
     """Return the alert of this run, if it has anything new to say.
 
     New is a trouble from HOLD upwards, or a failure, whose code and subject are not in
-    `standing.alerts`. A trouble has ended when a run that could have seen it did not; a
-    failed run and a command prove nothing, a halted run nothing about gates.
+    `standing.alerts`, or that latched again since it was told. A trouble has ended when a run
+    that could have seen it did not; a failed run and a command prove nothing, a halted run
+    nothing about gates.
     """
     troubles = _troubles(record, standing)
-    fresh = [flag for key, flag in troubles.items() if key not in standing.alerts]
+    new = _new(record, standing, troubles)
+    fresh = [troubles[key] for key in new]
     ended = {
         key: since
         for key, since in standing.alerts.items()
         if key not in troubles and _proved_over(record, key)
     }
-    slot = f"{record.slot.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    alerts = {key: since for key, since in standing.alerts.items() if key not in ended}
-    alerts |= {key: alerts.get(key, slot) for key in troubles}
+    alerts = {key: since for key, since in standing.alerts.items() if key not in ended} | new
     told = {key: since for key, since in ended.items() if not _momentary(key)}
     if not fresh and not told:
         return AlertDecision((), alerts)
-    still = [flag for key, flag in troubles.items() if key in standing.alerts]
+    still = [flag for key, flag in troubles.items() if key not in new]
     return AlertDecision((_mail(record, standing, fresh, told, still),), alerts)
 
 
@@ -87,6 +91,21 @@ def _troubles(record: RunRecord, standing: Standing) -> dict[str, Trouble]:
         failure = ErrorFlag(step, "run-failed", RUN, Severity.HALT, "the run broke off")
         found.setdefault(alert_key(failure), failure)
     return found
+
+
+def _new(record: RunRecord, standing: Standing, troubles: Mapping[str, Trouble]) -> dict[str, str]:
+    """Return the keys of the troubles that are not told yet, and as of when they are told now."""
+    latched: dict[str, datetime] = {}
+    for flag in standing.latched:
+        key = alert_key(flag)
+        latched[key] = max(flag.since, latched.get(key, flag.since))
+    new = {}
+    for key in troubles:
+        told, since = standing.alerts.get(key), latched.get(key, record.slot)
+        if told is None or (key in latched and since > datetime.fromisoformat(told)):
+            at = max(record.slot, since).astimezone(UTC)
+            new[key] = at.isoformat().replace("+00:00", "Z")
+    return new
 
 
 def _proved_over(record: RunRecord, key: str) -> bool:
@@ -120,7 +139,7 @@ def _mail(
 ) -> Mail:
     stem = slot_name(record.slot)
     document = Document(
-        title=f"{record.portfolio}: {_headline(record, fresh, ended)}",
+        title=f"{record.portfolio}: {_headline(record, standing, fresh, ended)}",
         subtitle=f"{what_it_was(record)} of {when(record.slot)}, mode {record.mode.value}",
         banner=BANNERS[record.mode],
         lead=(Paragraph(_lead(fresh, ended, still)),),
@@ -136,17 +155,32 @@ def _mail(
     )
 
 
-def _headline(record: RunRecord, fresh: Sequence[Trouble], ended: Mapping[str, str]) -> str:
+def _headline(
+    record: RunRecord, standing: Standing, fresh: Sequence[Trouble], ended: Mapping[str, str]
+) -> str:
+    state = _stopped(record, standing, fresh)
     if not fresh:
         first = next(iter(ended)).replace(" ", ", ", 1)
-        return f"recovered: {first}{_more(len(ended))}"
+        return f"recovered: {first}{_more(len(ended))}{state}"
     first_flag = max(fresh, key=lambda flag: flag.severity is Severity.HALT)
     if record.outcome is Outcome.FAILED:
         failure = next((flag for flag in fresh if flag.code == "run-failed"), first_flag)
         what = failure.code if failure.code != "run-failed" else STEP_NAMES[record.reached]
         return f"FAILED, {what}{_more(len(fresh))}"
     subject = f", {first_flag.subject}" if first_flag.subject != RUN else ""
-    return f"{first_flag.severity.value} {first_flag.code}{subject}{_more(len(fresh))}"
+    return f"{first_flag.severity.value} {first_flag.code}{subject}{_more(len(fresh))}{state}"
+
+
+def _stopped(record: RunRecord, standing: Standing, fresh: Sequence[Trouble]) -> str:
+    """Return what a headline adds of a run that did not trade freely; '' where it says so."""
+    state = (record.standing or standing).state
+    if record.outcome is Outcome.HALTED or state is TradingState.HALTED:
+        named = any(flag.severity is Severity.HALT for flag in fresh)
+        return "" if named else f"; still {TradingState.HALTED.value}"
+    if state is TradingState.ACTIVE:
+        return ""
+    began = any(flag.subject == RUN for flag in fresh)
+    return f"; {state.value}" if began else f"; still {state.value}"
 
 
 def _more(number: int) -> str:
@@ -155,7 +189,8 @@ def _more(number: int) -> str:
 
 def _lead(fresh: Sequence[Trouble], ended: Mapping[str, str], still: Sequence[Trouble]) -> str:
     text = f"{count(len(fresh), 'new trouble')}, {len(ended)} ended, {len(still)} still there. "
-    return text[:1].upper() + text[1:] + "You are told once of each, and once when it ends."
+    once = "You are told once of each, again if it ends and comes anew, and once when it is over."
+    return text[:1].upper() + text[1:] + once
 
 
 def _sections(

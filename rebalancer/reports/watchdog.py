@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rebalancer.model.heartbeat import Heartbeat
 from rebalancer.model.records import Mail
-from rebalancer.model.sessions import SessionTable
+from rebalancer.model.sessions import Session, SessionTable
 from rebalancer.reports.document import Document, Paragraph, Section, Tone, document_text
 from rebalancer.reports.html import mail_html
 from rebalancer.reports.numbers import span, when
@@ -139,14 +139,29 @@ def due_time(sessions: SessionTable | None, since: datetime, until: datetime) ->
         return timedelta(0)
     if sessions is None:
         return until - since
-    first, last = (since - timedelta(days=1)).date(), until.date()
     return sum(
         (
             max(min(each.close, until) - max(each.open, since), timedelta(0))
-            for each in sessions.between(first, last)
+            for each in _between(sessions, since, until)
         ),
         timedelta(0),
     )
+
+
+def allowed_time(
+    sessions: SessionTable, since: datetime, until: datetime, spans: Iterable[timedelta]
+) -> timedelta:
+    """Return how much open market may pass without a run: the sum of `spans` of wall time.
+
+    None counts more than the longest session of the span looked at: a day has no more of it.
+    """
+    lengths = [each.close - each.open for each in _between(sessions, since, until)]
+    longest = max(lengths, default=timedelta(days=1))
+    return sum((min(each, longest) for each in spans), timedelta(0))
+
+
+def _between(sessions: SessionTable, since: datetime, until: datetime) -> Sequence[Session]:
+    return sessions.between((since - timedelta(days=1)).date(), until.date())
 
 
 def _mail(portfolio: str, now: datetime, what: str, document: Document, key: str) -> Mail:
@@ -186,7 +201,9 @@ def _failing(sight: Sight) -> str:
         return ""
     if sight.good <= sight.limit:
         return ""
-    last = "none is known" if beat.good is None else f"the last good one ended {when(beat.good)}"
+    last = f"no good one is known since {when(sight.watching)}"
+    if beat.good is not None:
+        last = f"the last good one ended {when(beat.good)}"
     ended = "how the last one ended is not known"
     if beat.ended is not None and beat.ended < beat.at:
         ended = f"the one that began {when(beat.at)} has not ended"

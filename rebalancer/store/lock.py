@@ -22,6 +22,7 @@ from pathlib import Path
 
 from rebalancer.errors import LockBusy, LockHung, StateError
 from rebalancer.model.records import SCHEMA
+from rebalancer.store.atomic import Files
 
 NAME = "lock"
 FOLDER_VARIABLE = "REBALANCER_LOCKS"
@@ -117,8 +118,10 @@ def _held(path: Path, what: str, until: float, now: float, tries: int) -> Iterat
 
 def _opened(path: Path) -> int:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Files().make_folder(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except StateError as error:
+        raise StateError(f"cannot use the lock {path}: {error}") from error
     except OSError as error:
         raise StateError(f"cannot use the lock {path}: {error.strerror}") from error
 

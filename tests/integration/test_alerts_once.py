@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rebalancer.hourly import hour
-from rebalancer.model.flags import ErrorFlag
+from rebalancer.model.flags import ErrorFlag, TradingState
 from rebalancer.model.records import Mail
 from rebalancer.notify.files import late
 from rebalancer.reports.owed import KINDS
+from rebalancer.risk import clear
 from rebalancer.store.atomic import FileTrouble
-from tests.integration.hours import SECOND, THIRD, Watch, command
-from tests.portfolios import FIRST, HOUR, World
+from tests.integration.hours import SECOND, THIRD, Watch, add_cash, command
+from tests.portfolios import FIRST, HOUR, QUIET, World, make_world
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -255,6 +257,49 @@ def test_a_full_disk_keeps_no_alert_from_the_server(world: World, at_once: bool)
     assert box.about("halt-file") == 1
     assert any("report-failed" in text for text in box.texts)
     assert box.about("recovered: halt-file") == 0
+
+
+QUIET_BUT_FOR_THE_DAY = """
+max_turnover_per_session = 2
+net_liquidation_jump = "0.9"
+book_loss = "0.9"
+drawdown = "0.9"
+unexplained_cash = "1"
+"""
+
+
+def test_a_breaker_that_latches_again_after_resume_is_told_again_and_then_once(
+    world: World,
+) -> None:
+    box = Letterbox()
+    run(world, FIRST, box)
+    world.change_venue(_pay_in)
+    run(world, SECOND, box)
+    run(world, THIRD, box)
+    assert box.about("HALT net-liquidation-jump") == 1
+    account = world.books().last_record().before  # type: ignore[union-attr]
+    assert account is not None
+    lifted, _ = clear(world.standing(), ["all"], account, account.at)
+    world.books().save_standing(lifted)
+    world.change_venue(add_cash("4000000"))
+    before = len(box.subjects)
+    for hours in (3, 4, 5):
+        run(world, FIRST + hours * HOUR, box)
+    assert world.standing().state is TradingState.HALTED
+    assert box.about("HALT net-liquidation-jump") == 2
+    later = box.subjects[before + 1 :]
+    assert not [each for each in later if "recovered" in each and "still HALTED" not in each]
+
+
+def test_a_daily_loss_of_each_session_is_a_mail_of_each_session(tmp_path: Path) -> None:
+    world, box = make_world(tmp_path, extra=QUIET, risk=QUIET_BUT_FOR_THE_DAY), Letterbox()
+    run(world, FIRST, box)
+    for days in range(3):
+        world.change_venue(add_cash("-9000"))
+        for hours in (1, 2, 3):
+            run(world, FIRST + timedelta(days=days) + hours * HOUR, box)
+        assert "daily-loss" in {flag.code for flag in world.standing().latched}
+    assert box.about("HALT daily-loss") == 3, box.subjects
 
 
 def _pay_in(account: Any) -> None:

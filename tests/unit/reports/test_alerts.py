@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from rebalancer.model.flags import LatchedFlag, Severity
+from rebalancer.model.flags import ErrorFlag, LatchedFlag, Severity, Step, TradingState
 from rebalancer.model.records import Outcome, RunRecord, Standing
 from rebalancer.reports.alerts import AlertDecision, alert_mails
 from tests.unit.reports.stories import (
@@ -127,10 +128,89 @@ def test_a_venue_that_cannot_be_reached_all_night_is_one_mail_and_one_recovery()
 
 
 def test_a_latched_trouble_has_not_ended_because_no_step_flagged_it() -> None:
-    latched = LatchedFlag("drawdown", "", Severity.HALT, "fell by 26.00 %", SLOT)
+    latched = LatchedFlag("drawdown", "", Severity.HALT, "fell by 26.00 %", SLOT - 2 * HOUR)
     standing = Standing(alerts={"drawdown": SINCE}, latched=(latched,))
     decision = alert_mails(record(outcome=Outcome.HALTED), standing)
     assert decision == AlertDecision((), {"drawdown": SINCE})
+
+
+def latched(run: RunRecord, minutes: int, code: str = "daily-loss") -> Standing:
+    """Return a standing in which a breaker latched so many minutes after a run's slot."""
+    since = run.slot + timedelta(minutes=minutes)
+    flag = LatchedFlag(code, "", Severity.HALT, "the session lost 6.00 %", since)
+    return Standing(latched=(flag,))
+
+
+def told_as(flag: LatchedFlag) -> ErrorFlag:
+    """Return how a run flags what is latched."""
+    return ErrorFlag(Step.NET_LIQUIDATION, flag.code, flag.subject, flag.severity, flag.message)
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+def test_a_breaker_that_latches_anew_is_told_anew_and_each_latch_once(flagged: bool) -> None:
+    run, alerts = record(outcome=Outcome.HALTED), dict[str, str]()
+    mails = []
+    # Latched in the first hour, lifted by the owner, latched anew in the third.
+    for hours, since in enumerate((1, 1, 121, 121, 121)):
+        standing = replace(latched(record(), since), alerts=alerts)
+        flags = tuple(told_as(flag) for flag in standing.latched) if flagged else ()
+        decision = alert_mails(replace(run, flags=flags), standing)
+        mails += [(hours, mail.subject) for mail in decision.mails]
+        alerts, run = dict(decision.alerts), later(run)
+    assert mails == [(0, "demo: HALT daily-loss"), (2, "demo: HALT daily-loss")]
+
+
+def test_of_two_orders_of_an_instrument_each_is_told_and_neither_again_when_one_is_settled() -> (
+    None
+):
+    orders = [
+        LatchedFlag(
+            "unresolved-order", APPLE, Severity.HOLD, f"order {n}", SLOT + n * HOUR, f"{n}|"
+        )
+        for n in range(2)
+    ]
+    alerts, mails, run = dict[str, str](), [], record()
+    for hours, latches in enumerate((orders[:1], orders, orders, orders[:1])):
+        decision = alert_mails(run, Standing(alerts=alerts, latched=tuple(latches)))
+        mails += [hours for _ in decision.mails]
+        alerts, run = dict(decision.alerts), later(run)
+    assert mails == [0, 1]
+
+
+def test_what_an_older_program_told_of_a_latch_is_told_once_more_at_most() -> None:
+    standing = replace(latched(record(), 1), alerts={"daily-loss": "2020-03-02T15:05:00Z"})
+    run = later(record(outcome=Outcome.HALTED))
+    first = alert_mails(run, standing)
+    assert len(first.mails) <= 1
+    assert alert_mails(later(run), replace(standing, alerts=first.alerts)).mails == ()
+
+
+def test_the_end_of_one_trouble_does_not_hide_that_the_run_is_still_halted() -> None:
+    standing = latched(record(), 1)
+    ended = {"drawdown": SINCE, "signal-stale sleeve:core": SINCE}
+    first = alert_mails(record(outcome=Outcome.HALTED), standing)
+    standing = replace(standing, alerts=ended | dict(first.alerts))
+    (mail,) = alert_mails(later(record(outcome=Outcome.HALTED)), standing).mails
+    assert mail.subject == "demo: recovered: drawdown and 1 more; still HALTED"
+
+
+@pytest.mark.parametrize(
+    ("flags", "subject"),
+    [
+        ((), "demo: recovered: signal-stale, sleeve:core; still REDUCING"),
+        (
+            (flag("price-missing", "HOLD", APPLE),),
+            f"demo: HOLD price-missing, {APPLE}; still REDUCING",
+        ),
+        ((flag("book-loss", "HOLD", step=4),), "demo: HOLD book-loss; REDUCING"),
+    ],
+)
+def test_a_mail_of_a_run_that_only_reduces_says_so(
+    flags: tuple[ErrorFlag, ...], subject: str
+) -> None:
+    standing = Standing(alerts={"signal-stale sleeve:core": SINCE}, state=TradingState.REDUCING)
+    (mail,) = alert_mails(record(flags=flags, standing=standing), standing).mails
+    assert mail.subject == subject
 
 
 def test_a_gate_refusal_is_told_with_the_wanted_order_and_the_gate() -> None:

@@ -137,6 +137,19 @@ def test_a_lock_that_cannot_be_made_is_a_state_error(tmp_path: Path) -> None:
         pytest.fail("two runs at once")
 
 
+def test_every_folder_that_a_lock_makes_is_its_owners_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REBALANCER_LOCKS", str(tmp_path / "home" / "rebalancer" / "locks"))
+    with portfolio_lock(tmp_path / "state" / "demo", UNTIL, NOW):
+        pass
+    with account_lock("IB", "U1", UNTIL, NOW):
+        pass
+    made = ("state", "state/demo", "home", "home/rebalancer", "home/rebalancer/locks")
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in made}
+    assert modes == dict.fromkeys(made, 0o700)
+
+
 def test_a_holder_that_has_not_said_who_it_is_yet_is_busy(tmp_path: Path) -> None:
     with portfolio_lock(tmp_path, UNTIL, NOW):
         (tmp_path / "lock").write_text("")
