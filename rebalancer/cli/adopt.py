@@ -6,7 +6,13 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rebalancer.cli.changing import locked_books, look_at_account, minute, refuse_unfinished
+from rebalancer.cli.changing import (
+    locked_books,
+    look_as_a_run,
+    minute,
+    refuse_unbooked,
+    refuse_unfinished,
+)
 from rebalancer.cli.opened import books_of, confirmed
 from rebalancer.cli.tables import show_table
 from rebalancer.errors import UsageError
@@ -20,14 +26,23 @@ if TYPE_CHECKING:
 def execute(arguments: Namespace) -> int:
     """Show what is held and not booked, and book it once the owner confirmed."""
     from rebalancer.ledger import adoption, unmanaged
+    from rebalancer.model.orders import parse_reference
     from rebalancer.working.bookkeeping import expected_now
 
     config, books = books_of(arguments.config, dry=False)
-    account = look_at_account(config)
+    account, fills, _ = look_as_a_run(config, books)
     for name in unmanaged(account, config.universe):
         print(f"{name} is held, but in no sleeve's universe: never traded, not adopted.")
     at = minute(config)
     entries = adoption(account, config.universe, expected_now(books), at)
+    if entries and books.standing().adopted:
+        names = ", ".join(entry.fill.instrument for entry in entries)
+        raise UsageError(
+            f"{config.name} was adopted before. That the account has another quantity of {names} "
+            "than the books is a break: run once, then `rebalancer resume` shows it"
+        )
+    # What an order of ours traded is booked as that, whatever is adopted: never both.
+    ours = [fill for fill in fills if parse_reference(fill.reference, config.name) is not None]
     if entries:
         _show(entries)
         question = f"This will book these {len(entries)} as holdings of {config.name}."
@@ -35,6 +50,7 @@ def execute(arguments: Namespace) -> int:
             return 0
     with locked_books(config) as books:
         refuse_unfinished(books)
+        refuse_unbooked(config, books, ours)
         if adoption(account, config.universe, expected_now(books), at) != entries:
             raise UsageError("a run changed the books meanwhile; nothing was booked, try again")
         books.book(entries)

@@ -189,7 +189,7 @@ def _resolve(parser: Parser) -> None:
     fate.add_argument(
         "--filled",
         metavar="QUANTITY@PRICE",
-        help="it traded: signed quantity (a sale negative) at an average price",
+        help="what it traded in all: signed quantity (a sale negative) at its average price",
     )
     fate.add_argument("--dead", action="store_true", help="it traded nothing and never will")
     _config(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -90,6 +91,18 @@ def patiently(config: Config, act: Callable[[], Answer]) -> Answer:
                 print(f"{error}; a HALT file stands, waiting until that run has ended ...")
                 told = True
         time.sleep(PAUSE_SECONDS)
+
+
+def shown(code: int, show: Callable[[], object]) -> int:
+    """Show how a command ended and return its exit code: also when nobody reads on (`| head`)."""
+    from rebalancer.cli.crash import stop_talking
+
+    try:
+        show()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        stop_talking()
+    return code
 
 
 def _slot(config: Config, mode: Mode) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from rebalancer.cli.by_hand import desk_by_hand, file_of, patiently, trading_mode
+from rebalancer.cli.by_hand import desk_by_hand, file_of, patiently, shown, trading_mode
 from rebalancer.cli.opened import books_of, confirmed
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def execute(arguments: Namespace) -> int:
         if not confirmed(config.name, question, arguments):
             return 0
     record, left = patiently(config, lambda: _cancel(config, halts, stops=arguments.stops))
-    _show(config, record, left, stops=arguments.stops)
-    return record.exit_code
+    return shown(record.exit_code, lambda: _show(config, record, left, stops=arguments.stops))
 
 
 def _cancel(config: Config, halts: str | None, *, stops: bool) -> tuple[RunRecord, Left]:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
-from rebalancer.cli.by_hand import desk_by_hand, file_of, patiently, trading_mode
+from rebalancer.cli.by_hand import desk_by_hand, file_of, patiently, shown, trading_mode
 from rebalancer.cli.halt_files import halt_files
 from rebalancer.cli.opened import books_of, confirmed
 from rebalancer.cli.tables import show_table
@@ -48,9 +48,10 @@ def execute(arguments: Namespace) -> int:
             question += f" {BUYS_AGAIN}: `rebalancer halt` first if that is not what you want."
         if not confirmed(config.name, question, arguments):
             return 0
+        # What a run buys while the question stands was not in it.
+        only = tuple(line.instrument for line in _meant(record, only))
     record, left = patiently(config, lambda: _flatten(config, mode, only, halts))
-    _show_done(config, record, left, only)
-    return record.exit_code
+    return shown(record.exit_code, lambda: _show_done(config, record, left, only))
 
 
 def instruments_of(config: Config, words: Sequence[str]) -> tuple[InstrumentId, ...]:
@@ -149,9 +150,24 @@ def _show_done(config: Config, record: RunRecord, left: Left, only: Sequence[Ins
         print(f"{held}; the same command again goes on.")
     else:
         print(f"{config.name} is flat in what was to be sold.")
+    _tell_orders(left)
     if not halt_files(config):
         print(f"{BUYS_AGAIN}.")
     print(f"Written to {folder_of(config, record.mode, record.slot)}")
+
+
+def _tell_orders(left: Left) -> None:
+    """Say which orders of ours may still trade; after a sale that broke off, that some may."""
+    from rebalancer.reports.numbers import count
+
+    ends = "`rebalancer cancel` ends what is there; sell nothing by hand before"
+    if left.orders is None:
+        print(f"Orders of ours may still work at the venue: {ends}.")
+    elif left.orders:
+        verb = "works" if len(left.orders) == 1 else "work"
+        print(f"{count(len(left.orders), 'order')} of ours still {verb} at the venue; {ends}:")
+        for order in left.orders:
+            print(f"  {order.reference}: {order.remaining:+f} {order.instrument}")
 
 
 def _tell_flags(record: RunRecord) -> None:

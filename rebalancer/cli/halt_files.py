@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rebalancer.errors import UsageError
-from rebalancer.model.words import plain
+from rebalancer.model.words import newest
 
 if TYPE_CHECKING:
     from rebalancer.config import Config
@@ -53,7 +53,7 @@ class HaltFile:
         """Return what it says, on one line."""
         if self.content is None:
             return f"(it cannot be read: {self.trouble})"
-        return " ".join(plain(self.content.decode("utf-8", "replace")).split())
+        return " ".join(newest(self.content.decode("utf-8", "replace")).split())
 
 
 def to_end(

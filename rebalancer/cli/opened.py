@@ -80,7 +80,7 @@ def confirmed(name: str, question: str, arguments: Namespace) -> bool:
     """
     if arguments.yes:
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: closed, as in `<&-`
         asked = question.strip().removesuffix(".")
         raise UsageError(f"{asked}: nobody is there to confirm it; --yes confirms it")
     print(f"\n{question.strip()}")

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from rebalancer.store.books import StateFolder
 
 CODE = "unresolved-order"
+PRICE_STEP = Decimal("0.00000001")
 
 
 @dataclass(frozen=True)
 class Traded:
-    """What the owner says an order traded in all: signed quantity, average price."""
+    """What an order traded in all: signed quantity, average price (of nothing: zero)."""
 
     quantity: Decimal
     price: Decimal
@@ -40,10 +41,12 @@ def execute(arguments: Namespace) -> int:
     check_traded(told, order, already)
     quantity = f"{order.quantity:+f} {order.instrument}"
     print(
-        f"{reference}: {quantity}, limit {order.intent.limit:f}; the books have {already:+f} of it"
+        f"{reference}: {quantity}, limit {order.intent.limit:f}; "
+        f"the books have {already.quantity:+f} of it"
     )
-    missing = told.quantity - already
-    does = f"book {missing:+f} at {told.price:f}" if missing else "book nothing more"
+    missing = told.quantity - already.quantity
+    price = missing_price(told, already) if missing else None
+    does = "book nothing more" if price is None else f"book {missing:+f} at {price:f}"
     question = f"This will {does} and take the order for ended."
     if not confirmed(config.name, question, arguments):
         return 0
@@ -66,8 +69,8 @@ def parse_traded(text: str) -> Traded:
     return told
 
 
-def check_traded(told: Traded, order: ApprovedOrder, already: Decimal) -> None:
-    """Raise `UsageError` for what the order cannot have traded."""
+def check_traded(told: Traded, order: ApprovedOrder, already: Traded) -> None:
+    """Raise `UsageError` for what the order cannot have traded, `already` being booked of it."""
     quantity = order.quantity
     side = "buy" if quantity > 0 else "sell"
     if told.quantity * quantity < 0:
@@ -77,13 +80,40 @@ def check_traded(told: Traded, order: ApprovedOrder, already: Decimal) -> None:
         )
     if abs(told.quantity) > abs(quantity):
         raise UsageError(f"--filled {told.quantity:+f}: the order was for {quantity:+f} only")
-    if abs(told.quantity) < abs(already):
+    if abs(told.quantity) < abs(already.quantity):
         raise UsageError(
-            f"the books have {already:+f} of it already, told by the venue; "
-            f"--filled {already:+f}@PRICE or more is possible"
+            f"the books have {already.quantity:+f} of it already, told by the venue; "
+            f"--filled {already.quantity:+f}@PRICE or more is possible"
         )
-    if told.quantity and told.price <= 0 and order.intent.limit > 0:
-        raise UsageError(f"--filled: the price {told.price:f} must be positive")
+    if told.quantity:
+        _check_price(told.price, order)
+
+
+def _check_price(price: Decimal, order: ApprovedOrder) -> None:
+    """Raise `UsageError` for a price at which the order cannot have traded: no command mends it."""
+    from rebalancer.model.orders import OrderType
+
+    limit, worst = order.intent.limit, order.worst_price
+    if price <= 0 < limit:
+        raise UsageError(f"--filled: the price {price:f} must be positive")
+    beyond = price > worst if order.quantity > 0 else price < worst
+    if beyond and order.intent.order_type is not OrderType.MARKET:
+        most = "most" if order.quantity > 0 else "least"
+        raise UsageError(f"--filled: {price:f} cannot be: the order was for {worst:f} at {most}")
+    if limit > 0 and not limit / 2 <= price <= limit * 2:
+        raise UsageError(f"--filled: {price:f} is far from the limit {limit:f}: a slipped point?")
+
+
+def missing_price(told: Traded, already: Traded) -> Decimal:
+    """Return the average price of what the books lack of an order. Raises `UsageError`."""
+    worth = told.quantity * told.price - already.quantity * already.price
+    price = (worth / (told.quantity - already.quantity)).quantize(PRICE_STEP).normalize()
+    if price <= 0 < told.price:
+        raise UsageError(
+            f"--filled: {told.price:f} cannot be the average of all of it: "
+            f"{already.quantity:+f} at {already.price:f} are booked"
+        )
+    return price
 
 
 def _refuse_unknown(reference: str, standing: Standing) -> None:
@@ -108,11 +138,13 @@ def _order(config: Config, books: StateFolder, reference: str) -> tuple[datetime
     return slot, from_plain(ApprovedOrder, plain, "journal")
 
 
-def _booked(books: StateFolder, reference: str) -> Decimal:
+def _booked(books: StateFolder, reference: str) -> Traded:
     from rebalancer.ledger import booked
 
-    fills = (each.fill for each in booked(books.entries()) if not each.busted)
-    return sum((fill.quantity for fill in fills if fill.reference == reference), Decimal(0))
+    fills = [e.fill for e in booked(books.entries()) if e.fill.reference == reference]
+    quantity = sum((fill.quantity for fill in fills), Decimal(0))
+    worth = sum((fill.quantity * fill.price for fill in fills), Decimal(0))
+    return Traded(quantity, worth / quantity if quantity else Decimal(0))
 
 
 def _settle(
@@ -125,7 +157,8 @@ def _settle(
     from rebalancer.model.records import Entry, EntryKind
 
     at = minute(config)
-    missing = told.quantity - _booked(books, order.reference)
+    already = _booked(books, order.reference)
+    missing = told.quantity - already.quantity
     if missing:
         fill = Fill(
             # No periods: the digits after the last one would number a correction.
@@ -134,14 +167,14 @@ def _settle(
             venue_order_id="",
             instrument=order.instrument,
             quantity=missing,
-            price=told.price,
+            price=missing_price(told, already),
             currency=order.intent.currency,
             at=at,
         )
         if not books.book((Entry(EntryKind.FILL, slot, fill, order.intent.reference_price),)):
             raise UsageError(
-                f"the books have {told.quantity - missing:+f} of it already, said by hand; only "
-                f"--filled {told.quantity - missing:+f}@{told.price:f} is possible"
+                f"the books have {already.quantity:+f} of it already, said by hand; only "
+                f"--filled {already.quantity:+f}@{already.price:f} is possible"
             )
     filled = told.quantity == order.quantity
     end = WorkingOrder(

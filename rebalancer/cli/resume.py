@@ -6,7 +6,7 @@ from argparse import Namespace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from rebalancer.cli.changing import locked_books, look_at_trades, minute, refuse_unfinished
+from rebalancer.cli.changing import locked_books, look_as_a_run, minute, refuse_unbooked
 from rebalancer.cli.halt_files import (
     HALT_FILE,
     HALT_FILE_OF_ALL,
@@ -15,17 +15,17 @@ from rebalancer.cli.halt_files import (
     remove,
     to_end,
 )
-from rebalancer.cli.opened import books_of, confirmed, time_of
+from rebalancer.cli.opened import books_of, confirmed
 from rebalancer.cli.tables import show_table
 from rebalancer.errors import ConnectError, RunHalted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from rebalancer.cli.changing import Look
     from rebalancer.config import Config
     from rebalancer.model.account import AccountSnapshot
     from rebalancer.model.flags import LatchedFlag
-    from rebalancer.model.orders import Fill
     from rebalancer.model.records import Standing
     from rebalancer.store.books import StateFolder
 
@@ -40,7 +40,7 @@ HEADERS = (
     "command",
     "what it says",
 )
-EVERY_BREAK = "many-breaks"
+EVERY_BREAK, UNRESOLVED = "many-breaks", "unresolved-order"
 BREAKS = frozenset({"reconciliation-break", EVERY_BREAK, "corporate-action"})
 """Lifting these means that the venue's positions are right: the books are made to agree."""
 
@@ -145,31 +145,29 @@ def _clear(config: Config, codes: Collection[str], shown: Collection[LatchedFlag
     What a run latched, or latched anew, since it was `shown` stays, for nobody has seen it: then
     False comes back.
     """
-    from rebalancer.risk import clear, moved_since
-    from rebalancer.working.income import flows_since_accepted
+    from rebalancer.risk import clear
 
     with locked_books(config) as books:
         before = books.standing()
         meant = [flag for flag in before.latched if _named(flag, codes)]
-        news = [flag for flag in meant if flag not in shown]
-        keys = [f"{flag.code}:{flag.subject}" for flag in meant if flag in shown]
-        for flag in news:
+        stays = {
+            flag: f"it changed meanwhile: {flag.message}" for flag in meant if flag not in shown
+        } | _open_fate(before, meant)
+        keys = [f"{flag.code}:{flag.subject}" for flag in meant if flag not in stays]
+        for flag, why in stays.items():
             about = f" {flag.subject}" if flag.subject else ""
-            print(f"{flag.code}{about}: stays, it changed meanwhile: {flag.message}")
+            print(f"{flag.code}{about}: stays, {why}")
         if not keys:
             print("Nothing was cleared.")
-            return not news
+            return not stays
         looked = _look(config, books)
         account = None if looked is None else looked[0]
-        moved = Decimal(0)
-        if account is not None:
-            flows = flows_since_accepted(books.entries(), before, account)
-            moved = moved_since(before, account, flows)
+        moved = _moved(books, before, looked)
         after, words = clear(before, keys, account, minute(config), moved=moved)
         lifted = [flag for flag in before.latched if flag not in after.latched]
         broken = [flag for flag in lifted if flag.code in BREAKS]
         if broken:
-            _refuse_unbooked(config, books, () if looked is None else looked[1])
+            refuse_unbooked(config, books, () if looked is None else looked[1])
         if account is not None and broken:
             everything = any(flag.code == EVERY_BREAK for flag in broken)
             subjects = None if everything else {flag.subject for flag in broken}
@@ -178,7 +176,25 @@ def _clear(config: Config, codes: Collection[str], shown: Collection[LatchedFlag
     for line in words:
         print(line)
     print(f"Trading state: {after.state.value}.")
-    return not news
+    return not stays
+
+
+def _open_fate(standing: Standing, flags: Collection[LatchedFlag]) -> dict[LatchedFlag, str]:
+    """Return the breaks in which an order of unknown fate may be the reason, and what to do.
+
+    Booked as the venue has it first, the order would be booked twice by `resolve`.
+    """
+    doubtful = {each.subject: each for each in standing.latched if each.code == UNRESOLVED}
+    stays: dict[LatchedFlag, str] = {}
+    for flag in flags:
+        name = next(iter(doubtful), "") if flag.code == EVERY_BREAK else flag.subject
+        if flag.code in BREAKS and name in doubtful:
+            order = doubtful[name].evidence.partition("|")[0]
+            stays[flag] = (
+                f"order {order} in {name} is unresolved: a run may find out what became of it, "
+                "or `rebalancer resolve` says it, and then the books may agree"
+            )
+    return stays
 
 
 def _named(flag: LatchedFlag, codes: Collection[str]) -> bool:
@@ -186,49 +202,23 @@ def _named(flag: LatchedFlag, codes: Collection[str]) -> bool:
     return not names.isdisjoint(codes)
 
 
-def _look(config: Config, books: StateFolder) -> tuple[AccountSnapshot, tuple[Fill, ...]] | None:
-    """Return the account and the executions that a run would ask for; None without a venue.
-
-    Raises `UsageError` for an account that a run would not believe either.
-    """
-    from rebalancer.risk import check_account
-    from rebalancer.working.recover import LOOK_BACK, read_until
-
-    read = read_until(books, books.standing(), minute(config))
+def _look(config: Config, books: StateFolder) -> Look | None:
     try:
-        looked = look_at_trades(config, min([*books.unfinished(), read]) - LOOK_BACK)
+        return look_as_a_run(config, books)
     except ConnectError as error:
         print(f"The account cannot be looked at ({error}); the last known values are used.")
         return None
-    flags = check_account(looked[0], config.risk, config.net_liquidation_range, now=time_of(config))
-    if flags:
-        raise UsageError(
-            "the account, as the venue tells it, is not one that a run would trade on; nothing was "
-            f"cleared: {'; '.join(flag.message for flag in flags)}"
-        )
-    return looked
 
 
-def _refuse_unbooked(config: Config, books: StateFolder, fills: Sequence[Fill]) -> None:
-    """Raise `UsageError` while executions are not booked: they would be booked twice."""
-    from rebalancer.ledger import bookable, entries_for
-    from rebalancer.model.orders import LATE
-    from rebalancer.model.records import EntryKind
+def _moved(books: StateFolder, before: Standing, looked: Look | None) -> Decimal:
+    """Return what came from outside since the last accepted run, whether booked yet or not."""
+    from rebalancer.risk import moved_since
+    from rebalancer.working.income import flows_by_now
 
-    refuse_unfinished(books)
-    entries = books.entries()
-    told = bookable(fills, entries, books.standing().began, config.name)
-    missing = [
-        line.fill
-        for line in entries_for(told, entries, minute(config), {})
-        if line.kind is not EntryKind.COMMISSION and line.fill.origin != LATE
-    ]
-    if missing:
-        names = ", ".join(sorted({fill.instrument for fill in missing}))
-        raise UsageError(
-            f"the venue has {len(missing)} executions in {names} that the books do not have; "
-            "nothing was changed; run once first: `rebalancer run` books them"
-        )
+    if looked is None:
+        return Decimal(0)
+    account, _, told = looked
+    return moved_since(before, account, flows_by_now(told, books.entries(), before, account))
 
 
 def _agree(
@@ -255,6 +245,11 @@ def _agree(
         if line.reference_price is not None
     }
     at = minute(config)
-    books.book(adjustments(broken, account, config.universe, at, prices))
+    lines = adjustments(broken, account, config.universe, at, prices)
+    if books.book(lines) < len(lines):
+        raise UsageError(
+            "another adjustment of this very minute is booked already: what is left of the break "
+            "stays latched; call the command again in a minute"
+        )
     for each in broken:
         print(f"Booked as the venue has it: {each.instrument} {each.expected:f} -> {each.found:f}")

@@ -121,7 +121,9 @@ Step 4 evaluates them before anything is planned (two of them once more when the
 and what trips is *latched*: it is written to `breakers.json`, it stands through every restart,
 and it is raised again in every run until its rule ends it or you do. The order in which they
 are asked does not matter. A halted run never moves what they are measured against; booked
-deposits and withdrawals are no profit and no loss. `rebalancer resume` and `rebalancer status`
+deposits and withdrawals are no profit and no loss. Only Binance USDⓈ-M tells of them: at
+Interactive Brokers and on Binance spot they count like any other change of the account's value
+([OPERATIONS.md](OPERATIONS.md#paying-in-and-out)). `rebalancer resume` and `rebalancer status`
 show each with since, until, and who may end it.
 
 The trading state follows from what is latched: **HALTED**: nothing is sent; **REDUCING**: only

@@ -9,6 +9,7 @@ from rebalancer.errors import DataError
 from rebalancer.ledger.entries import change
 from rebalancer.ledger.positions import in_kind
 from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.income import IncomeKind
 from rebalancer.model.instrument import InstrumentId, Kind, split_instrument_id
 from rebalancer.model.orders import LATE, Fill
 from rebalancer.model.records import Entry, EntryKind
@@ -26,11 +27,12 @@ def cash_effects(entries: Iterable[Entry], universe: Universe) -> Mapping[str, D
 
     A currency exchange moves two currencies; futures and perpetuals move only their fees
     here (their gains are income of the venue's, which has lines of its own). Unknown
-    commissions count nothing, nor do fees that a spot market took in coins: those are holdings.
+    commissions count nothing, nor do fees that a spot market took in coins: those are holdings,
+    nor what happened apart from the account's cash.
     """
     cash: dict[str, Decimal] = {}
     for entry in entries:
-        if entry.kind in _NO_CASH and entry.fill.origin != LATE:
+        if (entry.kind in _NO_CASH and entry.fill.origin != LATE) or _apart(entry):
             continue
         out, into = change(entry)
         for fill, sign in ((out, -1), (into, 1)):
@@ -71,6 +73,10 @@ def unexplained_cash(
         if abs(amount) > tolerance and not least <= amount <= max(fees, Decimal(0)) + tolerance:
             found[currency] = amount
     return found
+
+
+def _apart(entry: Entry) -> bool:
+    return entry.kind is EntryKind.INCOME and entry.fill.origin == IncomeKind.APART.value
 
 
 def _moved(fill: Fill, universe: Universe) -> list[tuple[str, Decimal]]:

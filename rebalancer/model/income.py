@@ -11,13 +11,17 @@ from rebalancer.model.instrument import InstrumentId
 
 
 class IncomeKind(StrEnum):
-    """Why it was booked. COMMISSION is told with its execution too and must not count twice."""
+    """Why it was booked. COMMISSION is told with its execution too and must not count twice.
+
+    APART is whatever happened in an asset that the account's value does not have, nor its cash.
+    """
 
     REALISED = "realised"
     FUNDING = "funding"
     COMMISSION = "commission"
     TRANSFER = "transfer"
     OTHER = "other"
+    APART = "apart"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import unicodedata
 LONGEST = 2000
 """Letters of one message that are kept."""
 
+_NEWEST = 1900
+
 _BLANK = frozenset({"Cc", "Zl", "Zp"})
 _FORMULA = re.compile(r"(^|[;\t])([\s\"']*)(?=[=+\-@|%\uFF1D\uFF0B\uFF0D\uFF20])")
 
@@ -30,6 +32,16 @@ def plain(text: str) -> str:
         elif not shown.endswith(" "):
             shown += " "
     return shown
+
+
+def newest(text: str) -> str:
+    """Return a text that grows at its end as one safe line: what is too long loses its beginning.
+
+    How much is left out is said, so that two texts of different length never look the same.
+    """
+    if len(text) > LONGEST:
+        text = f"({len(text) - _NEWEST} letters before) ... {text[-_NEWEST:]}"
+    return plain(text)
 
 
 def cell(text: str) -> str:

@@ -25,7 +25,7 @@ from rebalancer.model.records import (
     Standing,
     TradeRecord,
 )
-from rebalancer.model.words import plain
+from rebalancer.model.words import newest
 from rebalancer.store.atomic import Files
 from rebalancer.store.csv_log import equity_csv, equity_row, orders_csv, read_equity, trades_csv
 from rebalancer.store.journal import JsonLines
@@ -364,7 +364,7 @@ class StateFolder:
 
     def _words(self, path: Path) -> str:
         try:
-            return plain(self._files.read(path).decode("utf-8", "replace").strip())
+            return newest(self._files.read(path).decode("utf-8", "replace").strip())
         except StateError:
             return "(it cannot be read)"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import ROUND_UP, Decimal, localcontext
 
 from rebalancer.errors import RunHalted
@@ -24,6 +25,9 @@ from rebalancer.working.work import work
 MOST_ROUNDS = 100
 MOST_IDLE = 2
 """So many rounds may pass without any execution before the rest is left."""
+
+SETTLE_SECONDS = 15.0
+"""How long an account is awaited that shows what the rounds before have sold."""
 
 
 def taking(desk: Desk) -> Desk:
@@ -51,20 +55,21 @@ def sell_off(
 
     Orders only reduce. A round sends one order an instrument, as large as the limits allow,
     with quotes and an account of its own; the next follows once the orders of the last have
-    ended and are known. An order that was refused, or of unknown fate, ends it for its
-    instrument. A sleeve's remembered lots become smaller by what was sold, and by no more: a run
-    without a signal wants none of it back. Exit code 3 where something is left.
+    ended and are known, and the account shows what they did: what is sold from an old one is
+    sold twice. An order that was refused, or of unknown fate, ends it for its instrument. A
+    sleeve's remembered lots become smaller by what was sold, and by no more: a run without a
+    signal wants none of it back. Exit code 3 where something is left.
     """
-    sale = _Sale(desk, venue, hands, page, frozenset(only), others)
-    account = before = page.last(AccountSnapshot) or venue.account()
+    account = page.last(AccountSnapshot) or venue.account()
+    sale = _Sale(desk, venue, hands, page, frozenset(only), others, account)
     try:
         for _ in range(MOST_ROUNDS):
             if not sale.round(account):
                 break
-            account = venue.account()
+            account = sale.settled()
     finally:
         sale.tell()
-        sale.forget_lots(before)
+        sale.forget_lots()
     left = sale.held(account)
     if left and hands.sends:
         page.worsen(RunHalted.exit_code)
@@ -72,7 +77,10 @@ def sell_off(
 
 
 class _Sale:
-    """What is sold off while it is; `approved` and `refused` are those of all rounds."""
+    """What is sold off while it is; `approved` and `refused` are those of all rounds.
+
+    `before` is the account that step 4 compared with the books.
+    """
 
     def __init__(
         self,
@@ -82,9 +90,10 @@ class _Sale:
         page: RunPage,
         only: frozenset[InstrumentId],
         others: Sequence[WorkingOrder],
+        before: AccountSnapshot,
     ) -> None:
         self.desk, self.venue, self.hands, self.page = desk, venue, hands, page
-        self.only, self.others = only, others
+        self.only, self.others, self.before = only, others, before
         self.approved: list[ApprovedOrder] = []
         self.refused: dict[InstrumentId, RefusedOrder] = {}
         self.idle = 0
@@ -118,12 +127,50 @@ class _Sale:
         self.idle = 0 if len(self.page.fills) > seen else self.idle + 1
         return bool(verdicts.approved) and self.hands.sends and self.idle < MOST_IDLE
 
-    def forget_lots(self, before: AccountSnapshot) -> None:
+    def settled(self) -> AccountSnapshot:
+        """Return an account that shows what was sold, or hold what it goes on not to show."""
+        account = self.venue.account()
+        until = self.venue.now() + timedelta(seconds=SETTLE_SECONDS)
+        pause = timedelta(seconds=self.desk.working.poll_seconds)
+        while self._not_shown(account) and self.venue.now() < until and not self.page.stop():
+            for event in self.venue.wait(min(until, self.venue.now() + pause)):
+                self.page.saw(event)
+            account = self.venue.account()
+        for name, left in self._not_shown(account).items():
+            words = (
+                f"{name}: after what was sold {left:f} of it are left, and the venue's account "
+                f"goes on to show {account.quantity(name):f}; nothing more is sent in it"
+            )
+            self.page.flag("sources-disagree", words, name)
+        return account
+
+    def _not_shown(self, account: AccountSnapshot) -> dict[InstrumentId, Decimal]:
+        """Return what our orders have left of holdings of which an account shows more, or less.
+
+        Less of the same sign is believed: a stop may have triggered, a fee been paid in the coin.
+        What was not held before is in an account that is older still.
+        """
+        late = {}
+        for name in sorted({*self.held(self.before), *self.held(account)}):
+            left, shown = self.before.quantity(name) + self._traded(name), account.quantity(name)
+            if left * shown < 0 or abs(shown) > abs(left):
+                late[name] = left
+        return late
+
+    def _traded(self, name: InstrumentId) -> Decimal:
+        """Return what our orders in it traded, signed, by their states or executions: the more."""
+        orders = [o for o in self.page.orders.values() if o.reference in self.page.intents]
+        told = sum((o.filled for o in orders if o.instrument == name), Decimal(0))
+        fills = self.page.own_fills()
+        seen = sum((fill.quantity for fill in fills if fill.instrument == name), Decimal(0))
+        return max(told, seen, key=abs)
+
+    def forget_lots(self) -> None:
         """Let every sleeve want less by its part of what was sold, should it have no signal.
 
         A kill before this is harmless: remembered lots are kept at most, never bought.
         """
-        lots = self.page.standing.sleeve_lots
+        lots, before = self.page.standing.sleeve_lots, self.before
         sold = dict.fromkeys(self.held(before), Decimal(0))
         for fill in self.page.own_fills():
             sold[fill.instrument] = sold.get(fill.instrument, Decimal(0)) + fill.quantity

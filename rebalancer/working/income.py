@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from rebalancer.ledger import booked_income, external_flows, income_entries
 from rebalancer.model.account import AccountSnapshot
+from rebalancer.model.income import Income
 from rebalancer.model.records import Entry, ExternalFlow, Standing
 from rebalancer.ports import Desk, Venue
 from rebalancer.working.page import RunPage
@@ -25,8 +26,8 @@ def book_income(desk: Desk, venue: Venue, account: AccountSnapshot, page: RunPag
     before our first run (the first that left anything, even if it died) is in what the account
     held then. A venue without such a ledger answers with nothing, and nothing changes.
     """
-    since = _since(desk, page)
-    told = tuple(each for each in venue.income(since) if since <= each.at <= account.at)
+    since = read_since(page.standing, page.slot)
+    told = _shown(venue.income(since), since, account)
     if not told:
         return
     lines = income_entries(told, desk.books.entries(), page.slot)
@@ -55,6 +56,22 @@ def flows_since_accepted(
     )
 
 
+def flows_by_now(
+    told: Iterable[Income],
+    entries: Sequence[Entry],
+    standing: Standing,
+    account: AccountSnapshot,
+) -> tuple[ExternalFlow, ...]:
+    """Return the flows since the last accepted run, with those that no run has booked yet.
+
+    `told` is the venue's ledger since `read_since`. What `account` shows of it the next run
+    books, and then it counts as one of these flows.
+    """
+    shown = _shown(told, read_since(standing, account.at), account)
+    lines = income_entries(shown, entries, account.at)
+    return flows_since_accepted((*entries, *lines), standing, account)
+
+
 def flows_between(desk: Desk, after: datetime | None, slot: datetime) -> tuple[ExternalFlow, ...]:
     """Return the flows that were booked by runs after the slot `after`, up to `slot`."""
     lines = (
@@ -65,7 +82,12 @@ def flows_between(desk: Desk, after: datetime | None, slot: datetime) -> tuple[E
     return external_flows(booked_income(lines))
 
 
-def _since(desk: Desk, page: RunPage) -> datetime:
-    first = page.standing.began or page.slot
-    read = page.standing.due.get(READ)
+def read_since(standing: Standing, slot: datetime) -> datetime:
+    """Return since when the venue's ledger is asked for; `slot` is that of a first run."""
+    first = standing.began or slot
+    read = standing.due.get(READ)
     return first if read is None else max(first, datetime.fromisoformat(read) - OVERLAP)
+
+
+def _shown(told: Iterable[Income], since: datetime, account: AccountSnapshot) -> tuple[Income, ...]:
+    return tuple(each for each in told if since <= each.at <= account.at)

@@ -34,6 +34,9 @@ LOG = logging.getLogger(__name__)
 DOUBTS = frozenset({"unresolved-order", "reconciliation-break", "many-breaks", "corporate-action"})
 """Latched flags that say that books and venue may not agree on what is held."""
 
+FOR_RUNS = frozenset({"halt-file", "mode-kept", "net-liquidation-range"})
+"""What stops runs without being latched, and not the owner, who sees the account."""
+
 
 @dataclass(frozen=True, slots=True)
 class HaltSeen:
@@ -131,12 +134,14 @@ class RunPage:
     def works_despite(self, flag: ErrorFlag) -> bool:
         """Return whether a command of the owner's goes on in spite of a flag; a run never does.
 
-        Breakers and the HALT file of before are meant for runs. What makes doubtful what is
-        held, or what an order would meet at the venue, stops commands too.
+        Breakers and the HALT file of before are meant for runs. So is the range of values that
+        the owner expects: below it he may well want out; and a margin type that a position keeps
+        as it is. What makes doubtful what is held, or what an order would meet at the venue,
+        stops commands too.
         """
         if not self.command or flag.code in DOUBTS:
             return False
-        return flag.code == "halt-file" or FLAG_TABLE[flag.code].latched
+        return flag.code in FOR_RUNS or FLAG_TABLE[flag.code].latched
 
     def step(self, step: Step) -> None:
         """Begin a step; nothing goes on past the deadline before the orders are out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -57,6 +58,35 @@ def test_what_an_account_holds_already_is_not_touched_before_it_is_adopted(
     ko = next(line for line in record.lines if line.instrument == KO)
     assert ko.current_quantity == 500
     assert dict(record.positions_expected) | {GE: Decimal(100)} == inherited.holdings()
+
+
+def test_what_was_adopted_is_not_adopted_again_over_a_break(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.hour(FIRST)
+    lines = len(world.fill_lines())
+    world.change_venue(set_position("400"))
+    assert command(world, "adopt", "--yes") == 2
+    assert "rebalancer resume" in capsys.readouterr().err
+    assert len(world.fill_lines()) == lines
+
+
+def test_what_our_orders_traded_is_booked_as_that_before_the_rest_is_adopted(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.hour(FIRST)
+    # The state folder is lost and begun again, an hour after it traded.
+    for name in ("fills.jsonl", "breakers.json", "equity.csv", "trades.csv", "heartbeat.json"):
+        (world.state / name).unlink(missing_ok=True)
+    shutil.rmtree(world.state / "runs")
+    assert command(world, "adopt", "--yes") == 2
+    assert "run once first" in capsys.readouterr().err
+    assert not (world.state / "fills.jsonl").exists()
+    world.hour(SECOND)
+    assert command(world, "adopt", "--yes") == 0
+    record = world.hour(THIRD)
+    assert "reconciliation-break" not in codes(record)
+    assert dict(record.positions_expected) == world.holdings()
 
 
 def test_an_unmanaged_position_is_listed_counted_and_never_traded(inherited: World) -> None:

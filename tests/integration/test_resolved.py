@@ -138,7 +138,37 @@ def test_a_word_that_was_booked_and_not_settled_is_not_replaced_by_another(
     world.books().save_standing(before)  # killed behind the line, before the flag was lifted
     whole = f"{order.quantity}@{order.intent.limit}"
     assert resolve(world, order.reference, "--filled", whole) == 2
-    assert f"only --filled {half:+f}@{order.intent.limit} is possible" in capsys.readouterr().err
+    assert f"only --filled {half:+f}@{order.intent.limit.normalize()} is possible" in capsys.readouterr().err
     assert world.standing() == before
     say(world, order, "0.5")
     assert [Decimal(line["fill"]["quantity"]) for line in world.fill_lines()] == [half]
+
+
+@pytest.mark.parametrize("price", ["4817", "4.817", "48.38", "-48.3", "0"])
+def test_a_price_that_the_order_cannot_have_had_is_not_booked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], price: str
+) -> None:
+    world, order = cut_off(tmp_path)
+    assert order.worst_price < Decimal("48.38")
+    assert resolve(world, order.reference, "--filled", f"{order.quantity}@{price}") == 2
+    said = capsys.readouterr().err
+    assert f"{order.worst_price} at most" in said or "slipped" in said or "positive" in said
+    assert not world.fill_lines()
+    assert subjects(world) == {KO}
+
+
+def test_the_owners_price_is_the_average_of_the_whole_order(tmp_path: Path) -> None:
+    world = make_world(tmp_path, symbols=("AAPL", "KO"), extra=QUIET)
+    world.wants({"KO": "0.3"}, FIRST)
+    silent = (on(FaultKind.LOST_ACKNOWLEDGEMENT), on(FaultKind.UNKNOWN_LOOKUP))
+    record = world.hour(FIRST, faults=[*silent, on(FaultKind.PARTIAL_ONLY)])
+    (order,) = record.approved
+    (part,) = world.fill_lines()
+    known, paid = Decimal(part["fill"]["quantity"]), Decimal(part["fill"]["price"])
+    average = paid - Decimal("0.01")
+    assert 0 < known < order.quantity
+    assert resolve(world, order.reference, "--filled", f"{order.quantity}@{average}") == 0
+    rest = world.fill_lines()[-1]["fill"]
+    worth = known * paid + Decimal(rest["quantity"]) * Decimal(rest["price"])
+    assert Decimal(rest["quantity"]) == order.quantity - known
+    assert abs(worth - order.quantity * average) < Decimal("0.0001")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,15 +187,15 @@ def test_a_value_that_its_parts_do_not_prove_is_not_accepted(
     latch(built, latched(code, evidence="2020-03-02|90000"))
     before, look = built.standing(), changing.look_at_trades
 
-    def doubled(config: object, since: object) -> tuple[AccountSnapshot, object]:
-        account, fills = look(config, since)  # type: ignore[arg-type]
-        return replace(account, net_liquidation=2 * account.net_liquidation), fills
+    def doubled(*asked: Any) -> tuple[AccountSnapshot, object, object]:
+        account, fills, income = look(*asked)
+        return replace(account, net_liquidation=2 * account.net_liquidation), fills, income
 
-    monkeypatch.setattr("rebalancer.cli.resume.look_at_trades", doubled)
+    monkeypatch.setattr("rebalancer.cli.changing.look_at_trades", doubled)
     assert command(built, "resume", code, "--yes") == 2
-    assert "nothing was cleared: cash" in capsys.readouterr().err
+    assert "nothing was changed: cash" in capsys.readouterr().err
     assert built.standing() == before
-    monkeypatch.setattr("rebalancer.cli.resume.look_at_trades", look)
+    monkeypatch.setattr("rebalancer.cli.changing.look_at_trades", look)
     assert command(built, "resume", code, "--yes") == 0
     assert numbers(built.standing()) != [2 * each for each in numbers(before) if each is not None]
 
@@ -205,10 +206,57 @@ def test_offline_a_flag_without_a_number_is_lifted_with_words(
 ) -> None:
     latch(built, latched(code, evidence=""))
 
-    def offline(_config: object, _since: object) -> object:
+    def offline(*_asked: object) -> object:
         raise ConnectError("nobody answers")
 
-    monkeypatch.setattr("rebalancer.cli.resume.look_at_trades", offline)
+    monkeypatch.setattr("rebalancer.cli.changing.look_at_trades", offline)
     assert command(built, "resume", code, "--yes") == 0
     assert "the last known values are used" in capsys.readouterr().out
     assert not built.standing().latched
+
+
+# ------------------------------------------------------------------ breaks of unknown fate
+
+
+@pytest.mark.parametrize("words", [("--all",), ("reconciliation-break",), (AAPL,)])
+def test_a_break_stays_while_an_order_of_its_instrument_is_unresolved(
+    built: World, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    built.change_venue(set_position("400"))
+    built.change_venue(set_position("200", JNJ))
+    order = latched("unresolved-order", AAPL, "demo.2003021505r1.NQ5QP2XZ.0|")
+    latch(built, *(latched("reconciliation-break", name) for name in (AAPL, JNJ)), order)
+    lines = len(built.fill_lines())
+    assert command(built, "resume", *words, "--yes") == 3
+    said = capsys.readouterr().out
+    assert f"reconciliation-break {AAPL}: stays, order demo.2003021505r1.NQ5QP2XZ.0 in" in said
+    left = {(flag.code, flag.subject) for flag in built.standing().latched}
+    assert {("reconciliation-break", AAPL), ("unresolved-order", AAPL)} <= left
+    # What is named beside it is lifted.
+    assert (("reconciliation-break", JNJ) in left) == (words == (AAPL,))
+    booked = [line["fill"]["instrument"] for line in built.fill_lines()[lines:]]
+    assert booked == ([] if words == (AAPL,) else [JNJ])
+
+
+def test_many_breaks_stay_while_any_order_is_unresolved(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.change_venue(set_position("400"))
+    order = latched("unresolved-order", AAPL, "demo.2003021505r1.NQ5QP2XZ.0|")
+    latch(built, latched("many-breaks"), order)
+    lines = len(built.fill_lines())
+    assert command(built, "resume", "many-breaks", "--yes") == 3
+    assert "many-breaks: stays, order demo.2003021505r1.NQ5QP2XZ.0" in capsys.readouterr().out
+    assert len(built.fill_lines()) == lines
+
+
+def test_a_second_adjustment_of_one_minute_is_not_told_as_booked(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for held in ("400", "390"):
+        built.change_venue(set_position(held))
+        latch(built, latched("reconciliation-break", AAPL))
+        code = command(built, "resume", "reconciliation-break", "--yes")
+        assert code == (0 if held == "400" else 2)
+    assert "call the command again in a minute" in capsys.readouterr().err
+    assert [flag.code for flag in built.standing().latched] == ["reconciliation-break"]

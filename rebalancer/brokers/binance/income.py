@@ -8,6 +8,7 @@ everything that tells rows apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -171,6 +172,16 @@ def income_of(row: Row, name: Callable[[str], InstrumentId]) -> Income:
         instrument=instrument,
         words=words,
     )
+
+
+def within(told: Income, base: str) -> Income:
+    """Return a line as an account counts it whose value is that of one asset alone, `base`.
+
+    What moves in another asset (BNB for fees, say) is no flow of that value and no cash of it.
+    """
+    if told.asset == base or told.kind is IncomeKind.COMMISSION:
+        return told
+    return replace(told, kind=IncomeKind.APART)
 
 
 def traded_symbols(told: Sequence[Row]) -> tuple[str, ...]:

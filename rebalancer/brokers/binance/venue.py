@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from rebalancer.brokers.binance import account_spot, account_usdm
+from rebalancer.brokers.binance.income import within
 from rebalancer.brokers.binance.line import BinanceLine
 from rebalancer.brokers.binance.orders import OrderBook
 from rebalancer.brokers.binance.parameters import Product
@@ -144,7 +145,8 @@ class BinanceVenue:
     def income(self, since: datetime) -> tuple[Income, ...]:
         """Return what the exchange booked by itself at or after `since`."""
         self._require_open()
-        return self.reading.income(since)
+        told = self.reading.income(since)
+        return told if self.multi_assets else tuple(within(each, self.base) for each in told)
 
     def stops(self) -> tuple[StopOrder, ...]:
         """Return every stop that waits for its trigger."""

@@ -200,7 +200,7 @@ def _accept(standing: Standing, seen: Observed) -> Standing:
     found = replace(
         standing,
         accepted_net_liquidation=value,
-        accepted_at=seen.now,
+        accepted_at=_accepted_at(standing, seen),
         start_net_liquidation=value if begin is None else begin + moved,
         high_water_mark=value if mark is None else max(mark + moved, value),
         session_start_net_liquidation=value if reference is None else reference,
@@ -219,6 +219,16 @@ def _accept(standing: Standing, seen: Observed) -> Standing:
             turnover_in_session=Decimal(0),
         )
     return found
+
+
+def _accepted_at(standing: Standing, seen: Observed) -> datetime:
+    """Return up to when flows are in the accepted value; never an earlier time than before.
+
+    The account's own time, not the run's: it is looked at later, and what came in between is in
+    it. Flows up to then were counted; with an earlier time they would count once more.
+    """
+    before, at = standing.accepted_at, seen.account.at
+    return at if before is None else max(before, at)
 
 
 def _sessions(standing: Standing) -> tuple[SessionTally, ...]:

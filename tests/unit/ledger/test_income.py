@@ -77,6 +77,15 @@ def test_income_explains_the_cash_that_fees_and_trades_do_not() -> None:
     assert found == {"USDT": d("1038.75")}
 
 
+def test_what_happens_apart_from_the_account_is_booked_and_moves_none_of_its_money() -> None:
+    apart = an_income(IncomeKind.APART, "1", asset="BNB", instrument=None)
+    (line,) = income_entries((apart,), (), SLOT)
+    assert booked_income((from_plain(Entry, to_plain(line)),)) == (replace(apart, words=""),)
+    assert external_flows((apart,)) == ()
+    account = an_account(cash={"USDT": "100000"}, rates={"USDT": "1", "BNB": "600"})
+    assert unexplained_cash({"USDT": d(100000)}, (line,), account, UNIVERSE) == {}
+
+
 def test_income_is_no_trade_no_holding_and_no_fee() -> None:
     lines = (a_trade(), *income_entries((FUNDING, REALISED, DEPOSIT), (), SLOT))
     assert positions(lines) == {PERP: d(-1)}

@@ -319,3 +319,22 @@ def test_an_account_of_a_hundred_bans_what_lost_one() -> None:
     small = replace(Standing(), session=MONDAY)
     for amount, banned in (("1", ["symbol-loss"]), ("0.99", [])):
         assert codes(judge(small, "100", conduct=lost(amount, NOW - HOUR))) == banned
+
+
+# ------------------------------------------------------------------ until when flows are in it
+
+
+@pytest.mark.parametrize(
+    ("at", "accepted"),
+    [
+        (NOW + SECOND, NOW + SECOND),  # looked at after the run began
+        (NOW - SECOND, NOW - SECOND),
+        (NOW - 2 * HOUR, NOW - HOUR),  # older than the last one: never back
+    ],
+)
+def test_flows_count_from_the_time_of_the_account_that_was_accepted(
+    at: datetime, accepted: datetime
+) -> None:
+    account = replace(worth("100000"), at=at)
+    assert judge(account=account).standing.accepted_at == accepted
+    assert judge(Standing(), account=account).standing.accepted_at == at

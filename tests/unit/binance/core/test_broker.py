@@ -13,11 +13,14 @@ import pytest
 from rebalancer.brokers.binance.errors import FinalRefusal, RequestRefused, WriteForbidden
 from rebalancer.brokers.binance.parameters import MarginType, Product
 from rebalancer.errors import ConfigError, ConnectError
+from rebalancer.model.income import IncomeKind
 from rebalancer.model.secret import Secret
 from rebalancer.model.universe import Universe
 from rebalancer.risk.account import check_account
 from rebalancer.risk.parameters import Limits
 from rebalancer.simulators.binance_server.faults import Do, HttpFault
+from rebalancer.simulators.binance_server.transfers import Transfer
+from tests.binance_servers import START
 from tests.unit.binance.core.stand import COINS, Notes, Stand
 from tests.unit.binance.core.wire import Wire, pair, perp
 
@@ -98,6 +101,26 @@ def test_multi_assets_mode_needs_dollars_and_is_proved_in_them(stand: Stand) -> 
         assert set(account.cash) == {"USDT", "BTC"}
         assert not check_account(account, Limits(), None, now=venue.now())
     assert "haircut" in {code for code, _, _ in stand.page.raised}
+
+
+@pytest.mark.parametrize(("multi", "bnb"), [(False, IncomeKind.APART), (True, IncomeKind.TRANSFER)])
+def test_a_transfer_is_a_flow_where_the_accounts_value_has_its_asset(
+    stand: Stand, multi: bool, bnb: IncomeKind
+) -> None:
+    """Also what leaves nothing of an asset behind: it was in the value of before."""
+    at = START - timedelta(minutes=2)
+    stand.spec = {
+        "multi_assets": multi,
+        "settings": {"cash": {"USDT": Decimal(5000), "BNB": Decimal(1)}},
+        "transfers": (Transfer(at, "BNB", Decimal(-1)), Transfer(at, "USDT", Decimal(7))),
+    }
+    with stand.connect(base="USD" if multi else "USDT") as venue:
+        told = {each.asset: each.kind for each in venue.income(START - timedelta(hours=1))}
+        assert told == {"USDT": IncomeKind.TRANSFER, "BNB": bnb}
+        account = venue.account()
+        assert account.cash == {"USDT": 5007}
+        assert account.rates.knows("BNB") is multi
+        assert not check_account(account, Limits(), None, now=venue.now())
 
 
 def test_modes_are_set_when_configured_and_stay_set(stand: Stand) -> None:
