@@ -70,9 +70,7 @@ def refused_too_often(desk: Desk, page: RunPage, now: datetime) -> bool:
         return False
     left = len(told) - told.count(OrderStatus.NOT_SENT)
     sent = RunTally(mark(page.slot, page.attempt), left, refused)
-    verdict = evaluate_refusals(
-        page.standing, page.first_account, desk.limits, sent, now=now, flags=page.flags
-    )
+    verdict = evaluate_refusals(page.standing, page.first_account, desk.limits, sent, now=now)
     for flag in verdict.flags:
         page.raised(flag)
     if verdict.standing != page.standing:

@@ -38,7 +38,7 @@ def listed() -> Sequence[tuple[Key, str]]:
 
 def save(survivors: Iterable[Mutant], reasons: Mapping[Key, str]) -> None:
     """Write each room's list; a survivor without a reason gets an empty one, to be filled in."""
-    found = sorted(set(survivors))
+    found = sorted(survivors)
     for room, path in SURVIVORS.items():
         _save([each for each in found if each.room == room], reasons, path)
 

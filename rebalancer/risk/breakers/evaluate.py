@@ -143,22 +143,16 @@ def evaluate_plan(
 
 
 def evaluate_refusals(
-    standing: Standing,
-    account: AccountSnapshot,
-    limits: Limits,
-    sent: RunTally,
-    *,
-    now: datetime,
-    flags: Sequence[ErrorFlag],
+    standing: Standing, account: AccountSnapshot, limits: Limits, sent: RunTally, *, now: datetime
 ) -> StandingVerdict:
     """Return what is remembered while orders go out: `reject-rate` asked of this run's alone."""
     only = replace(standing, recent_orders=(sent,))
-    found = tuple(rejects(Observed(only, account, limits, now, flags=flags)))
+    found = tuple(rejects(Observed(only, account, limits, now)))
     if not found:
         return StandingVerdict(standing)
     latched = merged(standing.latched, found)
     told = tuple(as_run_flag(flag, Step.SUBMIT) for flag in found)
-    state, reason = trading_state(latched, flags)
+    state, reason = trading_state(latched, ())
     return StandingVerdict(
         replace(standing, latched=latched, state=state, state_reason=reason), told
     )
