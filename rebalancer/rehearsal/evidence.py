@@ -49,7 +49,8 @@ class Arrival:
     ("hands.submit"), `verb` what it wants: "new", "change", "cancel", "stop" (a protective
     stop), "cancel-stop" or "ask" (what if). `quantity` is signed; `instrument` is '' where the
     message does not say it. `journaled`: its reference stood in a whole, durable line of
-    intents by then. `halt`: a HALT file stood by then. `held` is the venue's position then
+    intents by then. `halt`: a HALT file stood by then, for a command of the owner's one that came
+    after it. `held` is the venue's position then
     (None: not looked at). `at` is the venue's time. `quote_age` is how many seconds old the
     freshest quote of the instrument was that the venue told in this run, when it told it (None:
     it told none, or not how old). `size` is looked at where an order is new on the wire.
@@ -84,6 +85,10 @@ class RunEvidence:
     `trace` is the SHA-256 of the wire. `hour` is the place in `Schedule.hours`, None for a calm
     run. `touched` are the files and folders outside `dry/` that a dry run made, changed or removed.
     `limits` were in force (None: the evidence's).
+
+    `command` is what the owner typed instead ("cancel", "flatten"; '' for a run): `halt` is then
+    about a HALT file that came after it, and `told` has the orders of ours that it said are left
+    (None: it said nothing). `held_before` and `held_after` are the venue's positions then.
     """
 
     slot: datetime
@@ -107,6 +112,10 @@ class RunEvidence:
     hour: int | None = None
     touched: tuple[str, ...] = ()
     limits: Limits | None = None
+    command: str = ""
+    told: tuple[str, ...] | None = None
+    held_before: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+    held_after: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
 
 
 class Move(NamedTuple):

@@ -11,11 +11,12 @@ from typing import Any
 
 from rebalancer.errors import DeadlineExceeded, RebalancerError, StateError
 from rebalancer.hourly import hour as run_hour
-from rebalancer.model.records import Mode
+from rebalancer.model.records import Mode, RunRecord
 from rebalancer.ports import Database, Desk, Post
 from rebalancer.rehearsal.around import Connections, Stepped, following
 from rebalancer.rehearsal.evidence import Evidence, RunEvidence, Violation
 from rebalancer.rehearsal.happenings import Outside
+from rebalancer.rehearsal.observer.case import held_of
 from rebalancer.rehearsal.observer.dry_only import live_files, touched
 from rebalancer.rehearsal.observer.watch import Watch
 from rebalancer.rehearsal.posts import Mailbox, RehearsedDatabase, post_for
@@ -23,6 +24,7 @@ from rebalancer.rehearsal.residents import Resident, heard, resident
 from rebalancer.rehearsal.signals import WrittenSignals
 from rebalancer.rehearsal.stage import Stage
 from rebalancer.rehearsal.words import hour_words
+from rebalancer.simulators.faults.hours import CANCEL
 from rebalancer.simulators.faults.injection import Injector
 from rebalancer.simulators.faults.killed import Killed
 from rebalancer.simulators.faults.schedule import Hour, Schedule, Trouble
@@ -30,7 +32,9 @@ from rebalancer.store.atomic import Files
 from rebalancer.store.books import StateFolder
 from rebalancer.store.lazy_database import NoDatabase
 from rebalancer.store.lock import NAME, holder_of, portfolio_lock
+from rebalancer.working.by_hand import cancel_by_hand, flatten_by_hand
 from rebalancer.working.due import why_due
+from rebalancer.working.page import HaltSeen
 
 MINUTE = timedelta(minutes=1)
 OPENED_BEFORE = timedelta(minutes=65)
@@ -129,6 +133,8 @@ class Play:
             return self._slot
         now = self.venue.now()
         slot = max(self._slot + timedelta(minutes=hour.minutes), _minute_after(now))
+        if hour.command:
+            return slot  # the owner does not wait for a session
         if self._sessions.current(slot) is None and not self._owed(slot):
             coming = self._sessions.next_open(slot)
             if coming is not None:
@@ -180,7 +186,7 @@ class Play:
         venue.begin(injector)
         self._outside.beside(injector)
         self._alarm(injector, slot)
-        watch.begin()
+        watch.begin(by_hand=bool(hour.command))
         before = heard(venue)
         account = venue.exchange.account
         attempt = 1 + self._begun(hour, slot)
@@ -193,6 +199,8 @@ class Play:
             orders_before=tuple(order.id for order in account.orders),
             halt=watch.halted(),
             hour=place,
+            command=hour.command,
+            held_before=held_of(self.stage.universe, account),
         )
         live = live_files(self.state) if hour.dry else {}
         wire = venue.wire_seconds()
@@ -206,6 +214,7 @@ class Play:
             self._violation("single-flight", "a second run got the lock of one at work")
         seen.ended = venue.now()
         seen.orders_after = tuple(order.id for order in account.orders)
+        seen.held_after = held_of(self.stage.universe, account)
         seen.frames = heard(venue) - before
         seen.arrivals, seen.naked = watch.arrivals, watch.naked
         seen.halt = seen.halt and watch.halted()
@@ -220,7 +229,7 @@ class Play:
         desk = self._desk(hour, slot, injector)
         seen.limits = desk.limits
         try:
-            seen.record = run_hour(desk, slot)
+            seen.record = self._act(hour, desk, slot, seen)
             seen.exit_code = seen.record.exit_code
         except Killed as killed:
             seen.killed = killed.where
@@ -235,6 +244,19 @@ class Play:
             # was done by nobody.
             seen.killed = injector.where
             seen.record, seen.error, seen.exit_code = None, "", None
+
+    def _act(self, hour: Hour, desk: Desk, slot: datetime, seen: RunEvidence) -> RunRecord:
+        """Do what the hour is for: a run, or what the owner typed with the HALT files in view."""
+        if not hour.command:
+            return run_hour(desk, slot)
+        halts = HaltSeen(StateFolder(self.state, self._files).halt_reason())
+        if hour.command == CANCEL:
+            record, left = cancel_by_hand(desk, slot, seen=halts)
+        else:
+            record, left = flatten_by_hand(desk, slot, seen=halts)
+        if left.orders is not None:
+            seen.told = tuple(order.reference for order in left.orders)
+        return record
 
     def _alarm(self, injector: Injector, slot: datetime) -> None:
         """Let what is slow end where the timer of a run's guard ends it: once."""
@@ -333,8 +355,9 @@ def _minute_after(at: datetime) -> datetime:
 
 def _outcome(seen: RunEvidence) -> str:
     """Return how a run ended, in a word or two."""
+    what = f"{seen.command}, " if seen.command else ""
     if seen.killed:
-        return "killed"
+        return f"{what}killed"
     if seen.record is not None:
-        return f"{'dry, ' if seen.dry else ''}{seen.record.outcome.value}"
-    return f"exit {seen.exit_code}"
+        return f"{what}{'dry, ' if seen.dry else ''}{seen.record.outcome.value}"
+    return f"{what}exit {seen.exit_code}"

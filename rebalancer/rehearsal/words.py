@@ -35,6 +35,8 @@ def hour_words(hour: Hour, *, calm: bool = False) -> str:
         when = f"{hour.minutes / 1440:g} days later"
     else:
         when = f"{hour.minutes} minutes later"
+    if hour.command:
+        return f"{when} the owner types `rebalancer {hour.command}`"
     wanted = ", ".join(
         f"{name.partition('.')[0]} {weight}" for name, weight in sorted(hour.wanted.items())
     )

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.errors import OutcomeUnknown, RunHalted
+from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import Step
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import OrderStatus, Purpose, WorkingOrder
@@ -57,6 +58,7 @@ def cancel_by_hand(
         _look(desk, venue, page, left)
         if left.orders or (stops and left.stops):
             page.worsen(RunHalted.exit_code)
+        _log(desk, venue, page)
         _close(desk, venue, page)
     return page.record, left
 
@@ -80,6 +82,10 @@ def flatten_by_hand(
         left.holdings = sell_off(desk, venue, hands, page, only, others)
         protect(desk, venue, hands, others, page)
         _look(desk, venue, page, left)
+        _log(desk, venue, page)
+        left.holdings = _still_held(venue.account(), desk, only)
+        if left.holdings and hands.sends:
+            page.worsen(RunHalted.exit_code)
         _close(desk, venue, page)
     return page.record, left
 
@@ -149,10 +155,27 @@ def _look(desk: Desk, venue: Venue, page: RunPage, left: Left) -> None:
     left.orders = orders
 
 
-def _close(desk: Desk, venue: Venue, page: RunPage) -> None:
-    """Do steps 8 to 10 of the hour; mails and commits that are owed are left to the next run."""
+def _still_held(
+    account: AccountSnapshot, desk: Desk, only: Collection[InstrumentId]
+) -> tuple[tuple[InstrumentId, Decimal], ...]:
+    """Return what is left of what was to be sold: what the sale looked at may have been old."""
+    return tuple(
+        (each.instrument, each.quantity)
+        for each in sorted(account.positions, key=lambda each: each.instrument)
+        if each.quantity
+        and each.instrument in desk.universe
+        and (not only or each.instrument in only)
+    )
+
+
+def _log(desk: Desk, venue: Venue, page: RunPage) -> None:
+    """Do step 8 of the hour."""
     page.step(Step.LOG_TRADES)
     log_trades(desk, venue, page)
+
+
+def _close(desk: Desk, venue: Venue, page: RunPage) -> None:
+    """Do steps 9 and 10 of the hour; mails and commits that are owed are left to the next run."""
     page.step(Step.SNAPSHOT)
     snapshot(desk, venue, page)
     page.step(Step.ALERT)

@@ -11,7 +11,7 @@ from rebalancer.ledger import equity_point
 from rebalancer.model.account import AccountSnapshot
 from rebalancer.model.flags import LatchedFlag, Severity
 from rebalancer.model.money import Money
-from rebalancer.model.orders import Fill
+from rebalancer.model.orders import Fill, WorkingOrder
 from rebalancer.model.plan import Plan
 from rebalancer.model.records import SCHEMA, EntryKind, EquityPoint, Outcome, RunRecord
 from rebalancer.model.universe import Universe
@@ -44,7 +44,7 @@ def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> Ru
         band_costs=plan.band_costs if plan else (),
         approved=tuple(page.approved),
         refused=tuple(page.refused),
-        cancelled=tuple(page.cancelled.values()),
+        cancelled=_cancelled(page),
         orders=tuple(page.orders[name] for name in page.intents if name in page.orders),
         fills=_fills(desk, page),
         flags=page.flags,
@@ -57,6 +57,12 @@ def build_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> Ru
         stops=tuple(page.stops[name] for name in sorted(page.stops)),
         command=page.command,
     )
+
+
+def _cancelled(page: RunPage) -> tuple[WorkingOrder, ...]:
+    """Return each order that was cancelled or looked up once, as it was told last."""
+    last = {(each.reference, each.venue_id): each for each in page.cancelled.values()}
+    return tuple(last.values())
 
 
 def _fills(desk: Desk, page: RunPage) -> tuple[Fill, ...]:

@@ -138,7 +138,10 @@ def test_a_word_that_was_booked_and_not_settled_is_not_replaced_by_another(
     world.books().save_standing(before)  # killed behind the line, before the flag was lifted
     whole = f"{order.quantity}@{order.intent.limit}"
     assert resolve(world, order.reference, "--filled", whole) == 2
-    assert f"only --filled {half:+f}@{order.intent.limit.normalize()} is possible" in capsys.readouterr().err
+    assert (
+        f"only --filled {half:+f}@{order.intent.limit.normalize()} is possible"
+        in capsys.readouterr().err
+    )
     assert world.standing() == before
     say(world, order, "0.5")
     assert [Decimal(line["fill"]["quantity"]) for line in world.fill_lines()] == [half]

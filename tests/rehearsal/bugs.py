@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rebalancer.simulators.faults.hours import FLATTEN
 from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule, Trouble
 from tests.rehearsal import planted, planted_ends
 
@@ -21,6 +22,7 @@ COINS = {BTC: "0.3", ETH: "-0.3"}
 LIMIT = "max_order_weight"
 AT_IB, AT_BINANCE = ("ib",), ("binance",)
 OLD_QUOTES = Trouble("quote-stale", count=None, seconds=3600.0)
+OLD_ACCOUNT = Trouble("account-stale", count=None, seconds=600.0, step=7)
 REST = Trouble("no-fill", count=None, step=7)
 """Orders that are sent stay open."""
 HALF = Trouble("partial-fill", count=None, step=7)
@@ -243,6 +245,13 @@ BUGS: tuple[Bug, ...] = (
         planted_ends.book_what_the_venue_closed_without_a_word,
         HALTED,
         frozenset({OBEYED}),
+    ),
+    Bug(
+        "sell again what an old account shows",
+        planted_ends.sell_again_what_an_old_account_shows,
+        shares(an_hour(), Hour(20, {}, (OLD_ACCOUNT,), command=FLATTEN)),
+        frozenset({"only-reduces"}),
+        venues=AT_IB,
     ),
     Bug(
         "end with zero whatever happened",

@@ -13,7 +13,7 @@ from rebalancer.brokers.ib.statuses import ENDED
 from rebalancer.execution import OrderState, Then, WorkParameters, after_end
 from rebalancer.model.orders import OrderStatus
 from rebalancer.risk import gates
-from rebalancer.working import bookkeeping, work
+from rebalancer.working import bookkeeping, flatten, work
 
 LIBRARY_WARNINGS = frozenset({110, 165, 202, 399, 404, 434, 492, 10167, *range(2100, 2200)})
 """Error codes that leave an order what it was in the client library; all others cancel it."""
@@ -64,3 +64,8 @@ def send_orders_of_any_size(patch: pytest.MonkeyPatch) -> None:
 def book_what_the_venue_closed_without_a_word(patch: pytest.MonkeyPatch) -> None:
     """Executions that no order of ours explains go into the books, and nothing is said."""
     patch.setattr(bookkeeping, "tell_foreign", lambda *_: None)
+
+
+def sell_again_what_an_old_account_shows(patch: pytest.MonkeyPatch) -> None:
+    """A sale takes any account that comes after a round for what is left."""
+    patch.setattr(flatten._Sale, "_not_shown", lambda *_: {})

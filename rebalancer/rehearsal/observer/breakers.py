@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -29,6 +29,9 @@ LETS_OUT = frozenset(
     {"history-stale", "history-gap", "history-disagrees", "protection-missing", "symbol-loss"}
 )
 """HOLDs that the way out of a position does not wait for."""
+
+DOUBTS = frozenset({"unresolved-order", "reconciliation-break", "many-breaks", "corporate-action"})
+"""Latched flags that say that it is not known what is held."""
 
 
 def breakers_obeyed(case: Case) -> Iterator[Violation]:
@@ -70,8 +73,10 @@ def _against_flags(case: Case) -> Iterator[Violation]:
             ]
             for plain in line["orders"]:
                 intent = case.ours.intents[plain["reference"]]
+                if case.ours.command(slot, line["attempt"]):
+                    before = [flag for flag in before if not _for_runs(flag["code"])]
                 words = _forbidden(before, intent)
-                if words and not _commanded(lines, line["attempt"]) and _went_out(case, intent):
+                if words and _went_out(case, intent):
                     yield Violation(
                         OBEYED,
                         f"{intent.reference} ({intent.quantity:f} {intent.instrument}) in spite "
@@ -80,12 +85,14 @@ def _against_flags(case: Case) -> Iterator[Violation]:
                     )
 
 
-def _commanded(lines: Sequence[Line], attempt: int) -> bool:
-    """Return whether an attempt was a command of the owner's, which works despite breakers."""
-    return any(
-        line.get("kind") == "begin" and line["attempt"] == attempt and line.get("command")
-        for line in lines
-    )
+def _for_runs(code: str) -> bool:
+    """Return whether a flag stops runs and not the owner: breakers, what he expects of the value.
+
+    What makes doubtful what is held stops him, too.
+    """
+    kind = FLAG_TABLE.get(code)
+    latched = kind is not None and kind.latched
+    return code not in DOUBTS and (latched or code in ("mode-kept", "net-liquidation-range"))
 
 
 def _forbidden(flags: list[Line], intent: Intent) -> str:

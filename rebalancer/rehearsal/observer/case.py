@@ -10,9 +10,10 @@ from functools import cached_property
 
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Purpose, execution_revision, parse_reference
+from rebalancer.model.universe import Universe
 from rebalancer.rehearsal.evidence import Arrival, Evidence, RunEvidence
 from rebalancer.rehearsal.observer.ours import Ours
-from rebalancer.simulators.books import Execution, Order
+from rebalancer.simulators.books import Account, Execution, Order
 from rebalancer.simulators.kinds import base_asset, is_pair
 
 TWICE = "order-twice"
@@ -119,12 +120,16 @@ class Case:
 
     def holdings(self) -> Mapping[InstrumentId, Decimal]:
         """Return the venue's positions of the universe at the end, zeros included."""
-        account = self.evidence.account
-        found = {}
-        for each in self.evidence.universe:
-            if is_pair(each):
-                found[each.id] = account.cash.get(base_asset(each), _ZERO)
-            else:
-                holding = account.holdings.get(each.id)
-                found[each.id] = _ZERO if holding is None else holding.quantity
-        return found
+        return held_of(self.evidence.universe, self.evidence.account)
+
+
+def held_of(universe: Universe, account: Account) -> Mapping[InstrumentId, Decimal]:
+    """Return what a venue's books say is held of a universe, zeros included."""
+    found = {}
+    for each in universe:
+        if is_pair(each):
+            found[each.id] = account.cash.get(base_asset(each), _ZERO)
+        else:
+            holding = account.holdings.get(each.id)
+            found[each.id] = _ZERO if holding is None else holding.quantity
+    return found

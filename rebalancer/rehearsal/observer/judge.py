@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from rebalancer.errors import DataError
 from rebalancer.rehearsal.evidence import Evidence, Violation
 from rebalancer.rehearsal.observer.breakers import breakers_obeyed, protected
+from rebalancer.rehearsal.observer.by_hand import only_reduces
 from rebalancer.rehearsal.observer.case import Case
 from rebalancer.rehearsal.observer.convergence import convergence
 from rebalancer.rehearsal.observer.money import every_cent, no_lost_fill
@@ -39,6 +40,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     truthful_report,
     bounded_time,
     breakers_obeyed,
+    only_reduces,
     protected,
     lock_free,
 )

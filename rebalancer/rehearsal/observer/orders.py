@@ -85,28 +85,44 @@ def _legs(case: Case) -> Mapping[Leg, Sequence[Intent]]:
 
 
 def _beyond_approval(case: Case) -> Iterator[Violation]:
-    """Yield legs that traded more, all orders together, than was approved first."""
-    traded: dict[Leg, Decimal] = defaultdict(Decimal)
+    """Yield legs that traded more, all orders together, than was approved first.
+
+    A command of the owner's is approved round by round.
+    """
+    traded: dict[tuple[Leg, int], Decimal] = defaultdict(Decimal)
+    approved: dict[tuple[Leg, int], Decimal] = {}
+    for leg, intents in _legs(case).items():
+        for intent in intents:
+            approved.setdefault((leg, _round(case, intent)), intent.quantity)
     for order in case.rebalancing:
-        leg = _leg(case.ours.intents.get(order.reference))
-        if leg is not None and order.reference not in case.doubled:
-            traded[leg] += order.filled
-    approved = {leg: intents[0].quantity for leg, intents in _legs(case).items()}
-    for leg, filled in sorted(traded.items()):
-        if abs(filled) > abs(approved[leg]) or filled * approved[leg] < 0:
+        own = case.ours.intents.get(order.reference)
+        of = _leg(own)
+        if own is not None and of is not None and order.reference not in case.doubled:
+            traded[of, _round(case, own)] += order.filled
+    for ((slot, attempt, name, part), place), filled in sorted(traded.items()):
+        most = approved[(slot, attempt, name, part), place]
+        if abs(filled) > abs(most) or filled * most < 0:
             yield Violation(
                 TWICE,
-                f"{leg[2]} traded {filled:f}, approved were {approved[leg]:f}",
-                case.run_of(leg[0], leg[1]),
+                f"{name} traded {filled:f}, approved were {most:f}",
+                case.run_of(slot, attempt),
             )
 
 
+def _round(case: Case, intent: Intent) -> int:
+    """Return in which round of a command an intent was approved; a run has one."""
+    return intent.place if case.ours.command(intent.slot, intent.attempt) else 0
+
+
 def _beyond_plan(case: Case) -> Iterator[Violation]:
-    """Yield executions that carried a position beyond what their plan wanted to end with."""
+    """Yield executions that carried a position beyond what their plan wanted to end with.
+
+    A sale by hand ends at nothing (`by_hand`).
+    """
     ends: dict[tuple[datetime, int, InstrumentId], Decimal] = {}
     for leg, intents in _legs(case).items():
         order = intents[0].order
-        if order is not None:
+        if order is not None and not case.ours.command(leg[0], leg[1]):
             start = ends.get(leg[:3], order.intent.current_quantity)
             ends[leg[:3]] = start + order.quantity
     for name in sorted({leg[2] for leg in ends}):
@@ -116,10 +132,14 @@ def _beyond_plan(case: Case) -> Iterator[Violation]:
             if own is None or execution.reference in case.doubled:
                 stranger = execution.at
                 continue
+            if own[:3] not in ends:
+                continue
             place = case.run_of(own[0], own[1])
             began = None if place is None else case.evidence.runs[place].began
             if stranger is not None and (began is None or stranger >= began):
                 continue  # somebody else traded in it since: nobody could plan for that
+            if stranger is not None and _lied_to_at_first(case, place):
+                continue  # from before our books began, when only the account could tell it
             end = ends[own[:3]]
             beyond = held - end if execution.quantity > 0 else end - held
             if beyond > 0:
@@ -128,6 +148,16 @@ def _beyond_plan(case: Case) -> Iterator[Violation]:
                     f"{execution.reference} carried {name} to {held:f}; its plan ended at {end:f}",
                     place,
                 )
+
+
+def _lied_to_at_first(case: Case, place: int | None) -> bool:
+    """Return whether a run is the first of our books, and its account an old or wrong one."""
+    runs = case.evidence.runs
+    if place is None or any(not each.dry for each in runs[:place]):
+        return False
+    hour = runs[place].hour
+    troubles = () if hour is None else case.evidence.schedule.hours[hour].troubles
+    return any(each.fault.startswith(("account-", "positions-")) for each in troubles)
 
 
 def no_order_without_intent(case: Case) -> Iterator[Violation]:

@@ -72,6 +72,13 @@ class Ours:
             for each in _intents(slot, place, line)
         }
 
+    def command(self, slot: datetime, attempt: int) -> str:
+        """Return what the owner typed that became an attempt at a slot, '' where it was a run."""
+        for line in self.journals.get(slot, ()):
+            if line.get("kind") == "begin" and line["attempt"] == attempt:
+                return str(line.get("command", ""))
+        return ""
+
     @cached_property
     def entries(self) -> Sequence[Entry]:
         """Return the lines of fills.jsonl."""

@@ -45,13 +45,19 @@ def size_of(
 
 
 def sizes_kept(case: Case) -> Iterator[Violation]:
-    """Yield orders beyond the limits, weighed without anything that the program said."""
+    """Yield orders beyond the limits, weighed without anything that the program said.
+
+    Where the wire itself brought an order twice, what is held from then on is nobody's plan.
+    """
+    twice: set[int] = set()
     for place, run, arrival in case.arrivals("new"):
+        if arrival.reference in case.doubled:
+            twice.add(place)
         size, limits = arrival.size, run.limits or case.evidence.limits
         if size is None or not case.is_ours(arrival.reference, Purpose.REBALANCE):
             continue
         found = [("the order", size.order, limits.max_order_weight)]
-        if size.grows:
+        if size.grows and place not in twice:
             found.append(("the position after it", size.position, limits.max_position_weight))
             if size.gross is not None:
                 found.append(("the gross after it", size.gross, limits.max_gross_leverage))

@@ -45,6 +45,7 @@ class Watch:
         self._durable: dict[Path, int] = {}
         self._watches_files = False
         self._quotes: dict[str, Decimal] = {}
+        self._known: dict[Path, bytes] = {}
 
     # ------------------------------------------------------------------ what the driver calls
 
@@ -65,8 +66,12 @@ class Watch:
         """Return hands that note what they are asked; put them around all others."""
         return _WatchedHands(inner, venue, self)
 
-    def begin(self) -> None:
-        """Begin a run: forget what the one before was seen to do."""
+    def begin(self, *, by_hand: bool = False) -> None:
+        """Begin a run: forget what the one before was seen to do.
+
+        What the owner does `by_hand` goes on in spite of the HALT files that stand by now.
+        """
+        self._known = self._halts() if by_hand else {}
         self._seen.clear()
         self._naked.clear()
         self._quotes.clear()
@@ -99,8 +104,13 @@ class Watch:
         self._quotes[instrument] = min(age, self._quotes.get(instrument, age))
 
     def halted(self) -> bool:
-        """Return whether a HALT file stands, the portfolio's or everybody's."""
-        return (self.state / HALT).exists() or (self.state.parent / HALT).exists()
+        """Return whether a HALT file is to be obeyed, the portfolio's or everybody's."""
+        return any(self._known.get(path) != told for path, told in self._halts().items())
+
+    def _halts(self) -> dict[Path, bytes]:
+        """Return what each HALT file says."""
+        paths = (self.state / HALT, self.state.parent / HALT)
+        return {path: path.read_bytes() for path in paths if path.exists()}
 
     def journaled(self, reference: str) -> bool:
         """Return whether a reference stands in a whole, durable line of intents or stops."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+CANCEL, FLATTEN = "cancel", "flatten"
+"""What the owner may do by hand instead of a run."""
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -55,7 +58,7 @@ class Hour:
     `minutes` after the slot before (ignored for the first). `wanted` has the weights of the
     signals, by instrument id; when it is empty the ones before stay. `happenings` come before
     the run, `troubles` strike in it. `dry`: a dry run. `again`: the slot before once more, as
-    its next attempt.
+    its next attempt. `command`: no run, but what the owner types ("cancel", "flatten").
     """
 
     minutes: int
@@ -64,6 +67,7 @@ class Hour:
     happenings: tuple[Happening, ...] = ()
     dry: bool = False
     again: bool = False
+    command: str = ""
 
 
 @dataclass(frozen=True)

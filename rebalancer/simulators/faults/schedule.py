@@ -3,24 +3,23 @@
 One trouble of each schedule goes by turns through all cells (a fault in a step), so that any few
 hundred seeds in a row come by each of them; now and then it strikes a dry run first. What happens
 between two runs has turns of its own. The rest are drawn, half by cell and half by fault.
-Dry runs, several troubles at once, a kill after a kill, the same slot once more and nights in
-between are mixed in.
+Dry runs, several troubles at once, a kill after a kill, the same slot once more, nights in
+between and, with dice of their own, commands of the owner's are mixed in.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeVar
 
+from rebalancer.simulators.faults.by_hand import Draws, with_command
 from rebalancer.simulators.faults.cells import FaultRow, faults
+from rebalancer.simulators.faults.dice import Dice
 from rebalancer.simulators.faults.hours import Happening, Hour, Schedule, Trouble
 
-__all__ = ["Happening", "Hour", "Schedule", "Trouble", "draw", "draw_trouble"]
+__all__ = ["Dice", "Happening", "Hour", "Schedule", "Trouble", "draw", "draw_trouble"]
 
-T = TypeVar("T")
 Cell = tuple[str, int]
 
 _HOURS = (1, 2, 2, 2, 3, 3)
@@ -76,21 +75,6 @@ _REST = Trouble("no-fill", count=None, step=_SUBMIT)
 _BLIND = Trouble("quote-missing", count=None, step=6)
 
 
-class Dice:
-    """What is drawn from one seed; uses nothing but `random()`, which never changes."""
-
-    def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)
-
-    def chance(self, share: float) -> bool:
-        """Return True in a share of all cases."""
-        return self._random.random() < share
-
-    def pick(self, choices: Sequence[T]) -> T:
-        """Return one of the choices, each as likely as any other."""
-        return choices[int(self._random.random() * len(choices))]
-
-
 def draw(venue: str, seed: int, instruments: Sequence[str]) -> Schedule:
     """Return the schedule of a seed at a venue ("ib", "binance") for these instruments."""
     dice = Dice(f"{venue}|{seed}")
@@ -108,12 +92,20 @@ def draw(venue: str, seed: int, instruments: Sequence[str]) -> Schedule:
     )
     follows = any(name.startswith(_RESTING) and step == _SUBMIT for name, step in planned)
     ladder, follow = dice.chance(_LADDER), dice.chance(_FOLLOW)
+    protect = venue == "binance" and (ladder or stops)
+    by_hand = Dice(f"{venue}|{seed}|by hand")
+    draws = Draws(
+        by_hand,
+        venue,
+        lambda cell: draw_trouble(by_hand, venue, cell, instruments),
+        lambda: _wanted(by_hand, venue, instruments, keep=False),
+    )
     return Schedule(
         venue=venue,
         seed=seed,
-        hours=with_companions(tuple(hours)),
+        hours=with_command(draws, with_companions(hours), post=post, protect=protect),
         post=post,
-        protect=venue == "binance" and (ladder or stops),
+        protect=protect,
         follow=follow or follows,
     )
 

@@ -112,3 +112,21 @@ def test_a_clock_that_is_off_either_way_halts(venue: str, seconds: float) -> Non
 def test_a_connection_that_is_cut_for_its_pace_sends_nothing() -> None:
     lied = _lied("ib", "pacing-cut", 4, seconds=0.0).evidence.runs[1]
     assert (_flags(lied), _sent(lied)) == ({"cannot-connect"}, 0)
+
+
+@pytest.mark.parametrize("venue", ["ib", "binance"])
+def test_what_only_an_old_account_could_tell_a_first_run_is_not_its_fault(venue: str) -> None:
+    """Nothing is booked yet: the break shows in the same run, and holds from then on."""
+    name = STAGE[venue].instruments[1]
+    by_hand = Trouble("trade-in-run", step=5, quantity="0.1", subject=name)
+    lie = Trouble("account-stale", count=None, step=4, seconds=AN_HOUR_AND_A_HALF)
+    weights = _weights(venue, "0.2", "0.2", "0.2")
+    hours = (Hour(60, weights, (by_hand,), dry=True), Hour(60, {}, (lie,)))
+    played = play(STAGE[venue], Schedule(venue, 3, hours))
+    assert played.violations == ()
+    _, first, calm, *_ = played.evidence.runs
+    assert first.record is not None
+    assert name in {order.instrument for order in first.record.approved}
+    assert "reconciliation-break" in _flags(first)
+    assert calm.record is not None
+    assert name not in {order.instrument for order in calm.record.approved}

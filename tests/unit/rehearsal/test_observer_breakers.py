@@ -12,6 +12,7 @@ from rebalancer.model.orders import LIQUIDATION, Fill
 from rebalancer.model.records import Entry, EntryKind
 from rebalancer.rehearsal.evidence import Size
 from rebalancer.risk.parameters import Limits
+from rebalancer.simulators.faults.hours import Hour, Trouble
 from tests.unit.rehearsal.scenes import (
     FIRST,
     SLOTS,
@@ -164,6 +165,19 @@ def test_the_way_out_of_a_position_that_is_too_large_is_fine(tmp_path: Path) -> 
     scene = Scene()
     scene.runs[0].arrivals = (an_arrival(size=Size(d("0.2"), d("0.9"), d("2"), grows=False)),)
     assert scene.broken(tmp_path) == set()
+
+
+def test_what_the_wire_itself_brought_twice_is_weighed_by_its_own_size_only(tmp_path: Path) -> None:
+    scene = Scene()
+    scene.hours = (Hour(60, {A: "0.02"}, (Trouble("order-twice"),)),)
+    asked = an_arrival(message="hands.submit")
+    scene.runs[0].arrivals = (asked, an_arrival(size=Size(d("0.1"), d("2"), d("2"), grows=True)))
+    assert scene.broken(tmp_path) == set()
+    scene.runs[0].arrivals = (asked, an_arrival(size=Size(d("0.4"), d("2"), d("2"), grows=True)))
+    assert scene.broken(tmp_path) == {OBEYED}
+    scene.hours = (Hour(60, {A: "0.02"}),)
+    scene.runs[0].arrivals = (asked, an_arrival(size=Size(d("0.1"), d("2"), d("2"), grows=True)))
+    assert scene.broken(tmp_path) == {OBEYED}
 
 
 def test_orders_are_weighed_by_the_limits_that_were_in_force_in_their_run(tmp_path: Path) -> None:

@@ -88,6 +88,17 @@ def test_a_halt_file_is_seen_in_both_places(tmp_path: Path, where: str) -> None:
     assert watch.halted()
 
 
+def test_a_halt_file_that_the_owner_had_in_view_does_not_stop_his_command(tmp_path: Path) -> None:
+    watch, file = Watch(tmp_path / "books"), tmp_path / "HALT"
+    file.write_text("me: first", encoding="ascii")
+    watch.begin(by_hand=True)
+    assert not watch.halted()
+    file.write_text("me: first\nme: not that one", encoding="ascii")
+    assert watch.halted()
+    watch.begin()
+    assert watch.halted()
+
+
 class _Asked:
     """Hands that write the order's line only when they are asked: too late."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rebalancer.rehearsal.shrink import shortened
 from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule, Trouble
 
@@ -38,6 +40,15 @@ def test_only_what_makes_it_fail_is_left() -> None:
 def test_two_hours_that_are_both_needed_stay() -> None:
     short = shortened(LONG, lambda each: len(each.hours) >= 2 and _has_the_bad_one(each))
     assert len(short.hours) == 2
+
+
+def test_a_command_stays_one_while_it_is_made_short() -> None:
+    sale = Hour(20, {}, (NOISE, BAD), (Happening("halt-file-between"),), command="flatten")
+    schedule = replace(LONG, hours=(LONG.hours[0], sale, LONG.hours[2]))
+    short = shortened(
+        schedule, lambda each: any(h.command and BAD in h.troubles for h in each.hours)
+    )
+    assert short.hours == (Hour(60, {}, (BAD,), command="flatten"),)
 
 
 def test_so_many_tries_and_no_more() -> None:

@@ -21,6 +21,7 @@ def test_a_schedule_is_told_hour_by_hour() -> None:
         (
             Hour(60, {"KO.STK.USD@IB": "0.2"}, (Trouble("disk-full", nth=3, count=None),)),
             Hour(2880, {}, (), (Happening("split", "KO.STK.USD@IB", "2"),), dry=True),
+            Hour(5, {}, (Trouble("overlap"),), (Happening("halt-file-between"),), command="cancel"),
         ),
         post=True,
     )
@@ -30,6 +31,9 @@ def test_a_schedule_is_told_hour_by_hour() -> None:
         "     in it: disk-full number 3, all times",
         "  2. 2 days later, a dry run; wanted: as before",
         "     before it: split (KO.STK.USD@IB 2)",
+        "  3. 5 minutes later the owner types `rebalancer cancel`",
+        "     before it: halt-file-between",
+        "     in it: overlap",
         "  then 2 calm runs",
     ]
 

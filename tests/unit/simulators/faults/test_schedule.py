@@ -35,6 +35,11 @@ def drawn(venue: str, seeds: range) -> list[Schedule]:
     return [draw(venue, seed, INSTRUMENTS[venue]) for seed in seeds]
 
 
+def runs(schedule: Schedule) -> list[Hour]:
+    """Return the hours that are runs: what the owner does by hand is drawn by other rules."""
+    return [hour for hour in schedule.hours if not hour.command]
+
+
 @given(venue=st.sampled_from(VENUES), seed=st.integers(0, 10**9))
 @settings(max_examples=60)
 def test_a_schedule_is_the_same_every_time_and_survives_its_text(venue: str, seed: int) -> None:
@@ -48,7 +53,7 @@ def test_a_schedule_is_the_same_every_time_and_survives_its_text(venue: str, see
 @settings(max_examples=100)
 def test_every_trouble_can_strike_where_it_waits(venue: str, seed: int) -> None:
     schedule = draw(venue, seed, INSTRUMENTS[venue])
-    for hour in schedule.hours:
+    for hour in runs(schedule):
         drawn_ones = [each for each in hour.troubles if each not in (_REST, _BLIND)]
         assert len(drawn_ones) <= 3
         for trouble in hour.troubles:
@@ -198,7 +203,7 @@ def test_a_commit_finds_a_session_that_has_ended() -> None:
 @pytest.mark.parametrize("venue", VENUES)
 def test_orders_follow_and_stops_wait_where_a_trouble_is_about_them(venue: str) -> None:
     for schedule in drawn(venue, range(500)):
-        cells_ = {(each.fault, each.step) for hour in schedule.hours for each in hour.troubles}
+        cells_ = {(each.fault, each.step) for hour in runs(schedule) for each in hour.troubles}
         if any(name.startswith(("cancel-", "replace-")) and step == 7 for name, step in cells_):
             assert schedule.follow
         if any(name.startswith("stop-") for name, _ in cells_):
