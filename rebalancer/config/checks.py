@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
+from rebalancer.config.checks_venue import check_venue
 from rebalancer.config.sections import IB_PAPER, VenueName
 from rebalancer.config.values import Problems, nearest
 from rebalancer.errors import DataError
@@ -20,7 +21,6 @@ from rebalancer.model.orders import OrderType
 from rebalancer.model.records import Mode
 from rebalancer.planning.parameters import LimitStyle
 from rebalancer.risk.windows import parse_restart_window
-from rebalancer.simulators.parameters import Transport
 
 _PORTFOLIO = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _SLEEVE = re.compile(r"[a-z0-9_]{1,24}")
@@ -47,8 +47,7 @@ def cross_check(
     _portfolio(values["portfolio"], folder, problems)
     _account(values["account"], values["portfolio"].get("mode"), problems)
     _sleeves(sleeves, folder, problems)
-    _venue(values["account"].get("venue"), instruments, problems)
-    _binance(values, instruments, problems)
+    check_venue(values, instruments, problems)
     _protect(values["protect"], instruments, problems)
     _execution(values["planning"], values["execution"], instruments, problems)
     _limits(values["planning"], values["risk"], problems)
@@ -194,61 +193,6 @@ def _plug_in(generator: str, key: str, folder: Path, problems: Problems) -> None
         problems.add(key, generator, f"there is no file {path}", nearest(generator, files))
 
 
-def _venue(venue: VenueName | None, instruments: Sequence[Instrument], problems: Problems) -> None:
-    """One account trades at one venue; a simulated one plays either, not both."""
-    venues = sorted({instrument.venue for instrument in instruments})
-    wanted = {VenueName.IB: "IB", VenueName.BINANCE: "BINANCE"}.get(venue or VenueName.SIMULATED)
-    strange = [name for name in venues if wanted is not None and name != wanted]
-    if strange or len(venues) > 1:
-        problems.add(
-            "sleeve.universe",
-            ", ".join(f"@{name}" for name in venues),
-            "an account trades at one venue",
-            f"here @{wanted}" if wanted else "make a portfolio for each",
-        )
-
-
-def _binance(
-    values: Mapping[str, Section], instruments: Sequence[Instrument], problems: Problems
-) -> None:
-    """Note what an account at Binance, or a simulated one, cannot be."""
-    account, mode = values["account"], values["portfolio"].get("mode")
-    demo = values["binance"].get("demo", False)
-    if account.get("venue") is VenueName.BINANCE:
-        if mode is Mode.LIVE and demo:
-            problems.add("binance.demo", True, "made-up money is never live", "mode = paper")
-        if mode is Mode.PAPER and not demo:
-            problems.add(
-                "portfolio.mode",
-                "paper",
-                "is not for a live account",
-                'binance.demo = true for the exchange\'s demo, venue = "simulated" for ours',
-            )
-    if not instruments or any(each.venue != "BINANCE" for each in instruments):
-        return
-    if account.get("id") and not account["id"].isdigit():
-        problems.add("account.id", account["id"], "must be the account's uid, a number")
-    kinds = sorted({each.kind.value for each in instruments})
-    if len(kinds) > 1:
-        problems.add(
-            "sleeve.universe",
-            ", ".join(kinds),
-            "one portfolio trades spot or perpetuals, not both",
-            "they are two wallets: make a file for each",
-        )
-    _one_pair_an_asset(instruments, problems)
-    calendar = values["portfolio"].get("calendar")
-    if calendar is not None and calendar != "24/7":
-        problems.add("portfolio.calendar", calendar, "Binance never closes", 'write "24/7"')
-    if values["paper"].get("transport") is Transport.ENGINE:
-        problems.add(
-            "paper.transport",
-            "engine",
-            "there is no Binance without its protocol",
-            "choose socket | memory",
-        )
-
-
 def _protect(section: Section, instruments: Sequence[Instrument], problems: Problems) -> None:
     """Refuse a ladder where no stop can wait, and one that would end below nothing."""
     if section.get("enabled") and any(each.kind is not Kind.PERPETUAL for each in instruments):
@@ -288,17 +232,6 @@ def _execution(
         problems.add(
             "execution.market_as_last_resort", True, "needs taker_after_seconds to come first"
         )
-
-
-def _one_pair_an_asset(instruments: Sequence[Instrument], problems: Problems) -> None:
-    """Note spot pairs of one asset: its balance could not be told apart."""
-    seen: dict[str, str] = {}
-    for each in instruments:
-        if each.kind is Kind.SPOT:
-            base = each.symbol.removesuffix(each.currency)
-            first = seen.setdefault(base, each.id)
-            if first != each.id:
-                problems.add("sleeve.universe", each.id, f"{first} is of {base} already")
 
 
 def _limits(planning: Section, risk: Section, problems: Problems) -> None:

@@ -19,8 +19,8 @@ def book(
 ) -> Decimal | None:
     """Book a trade without its fee: cash against position, or one asset against another.
 
-    A margined position (a perpetual) costs no cash; what it realises becomes cash at once,
-    rounded to 1E-8. Returns the profit the trade realised; None when it closed nothing.
+    A margined position (a perpetual, a future) costs no cash; what it realises becomes cash at
+    once, rounded to 1E-8. Returns the profit the trade realised; None when it closed nothing.
     """
     pay(account.cash, instrument, quantity, price)
     if is_pair(instrument):
@@ -59,15 +59,17 @@ def correct_trade(
     """Change an execution as a venue does that corrects it: cash, position and order follow.
 
     A quantity of 0 takes the trade back; a filled order that is not full any more is
-    CANCELLED. What it realised is corrected for its price, not for its quantity. Not for
-    margined positions: no venue that has them corrects trades.
+    CANCELLED. What it realised is corrected for its price, not for its quantity; of a margined
+    position for both, since it is cash.
     """
     before, paid = execution.quantity, execution.quantity * execution.price
     value = quantity * price
     pay(account.cash, instrument, -before, execution.price)
     pay(account.cash, instrument, quantity, price)
     unit = instrument.multiplier / instrument.magnifier
-    if not is_pair(instrument):
+    if is_margined(instrument):
+        _correct_gain(account, instrument, execution, quantity=quantity, price=price)
+    elif not is_pair(instrument):
         holding = account.holdings.setdefault(instrument.id, Holding())
         held = holding.quantity
         holding.quantity = held + quantity - before
@@ -87,6 +89,33 @@ def correct_trade(
             order.fee += difference
             if order.status is OrderStatus.FILLED and order.remaining:
                 order.status = OrderStatus.CANCELLED
+
+
+def _correct_gain(
+    account: Account,
+    instrument: Instrument,
+    execution: Execution,
+    *,
+    quantity: Decimal,
+    price: Decimal,
+) -> None:
+    """Correct a margined holding and what it realised, so that the account is worth the trades."""
+    holding = account.holdings.setdefault(instrument.id, Holding())
+    unit = instrument.multiplier / instrument.magnifier
+    before, difference = execution.quantity, quantity * price - execution.quantity * execution.price
+    cost = holding.quantity * holding.average_cost
+    if not holding.quantity and execution.realised is not None:
+        # What it closed is open again, at what it had cost.
+        holding.average_cost = execution.price + execution.realised / (before * unit)
+    holding.quantity += quantity - before
+    if execution.realised is None and holding.quantity:
+        holding.average_cost = (cost + difference) / holding.quantity
+    gain = (holding.quantity * holding.average_cost - cost - difference) * unit
+    gain = gain.quantize(FINEST, ROUND_HALF_EVEN)
+    add(account.cash, instrument.currency, gain)
+    if gain or execution.realised is not None:
+        execution.realised = (execution.realised or _ZERO) + gain
+        holding.realised += gain
 
 
 def carry(account: Account, instrument: Instrument, execution: Execution) -> None:

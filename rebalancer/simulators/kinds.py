@@ -12,7 +12,7 @@ def is_pair(instrument: Instrument) -> bool:
 
 def is_margined(instrument: Instrument) -> bool:
     """Return whether a trade moves no cash but its fee and the profit it realises."""
-    return instrument.kind is Kind.PERPETUAL
+    return instrument.kind in (Kind.PERPETUAL, Kind.FUTURE)
 
 
 def is_crypto(instrument: Instrument) -> bool:

@@ -21,7 +21,10 @@ _DOLLARS = frozenset({"USD", "USDT", "USDC", "FDUSD"})
 
 @dataclass(frozen=True)
 class Worth:
-    """An account at one time, in base currency; `marks` are prices by instrument held."""
+    """An account at one time, in base currency; `marks` are prices by instrument held.
+
+    `gross` is without futures, as Interactive Brokers tells it.
+    """
 
     net_liquidation: Decimal
     gross: Decimal
@@ -93,7 +96,7 @@ class Valuer:
             if is_margined(instrument):
                 profit, value = self._margined(identifier, holding, marks[identifier])
                 net += profit
-                gross += value
+                gross += _ZERO if instrument.kind is Kind.FUTURE else value
                 initial += value / self.leverage(identifier)
                 maintenance += self.maintenance(identifier, value)
                 continue

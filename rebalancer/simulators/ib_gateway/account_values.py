@@ -1,8 +1,9 @@
 """What an account is worth in the gateway's words: keys, currencies and exact amounts.
 
-Simplified against the real venue, and so that cash and market values add up to the net
-liquidation: futures are valued with their whole value (`FuturesPNL`), there is no interest and
-no dividend, and look-ahead values are those of now.
+As the real venue describes it, the total cash has the open gains of futures in it, and the gross
+position value has no futures. Simplified, and so that cash and market values add up to the net
+liquidation: futures never settle (`FuturesPNL` counts from what they cost), there is no interest
+and no dividend, and look-ahead values are those of now.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rebalancer.model.instrument import InstrumentId, Kind
 from rebalancer.simulators.books import Account, Holding
 from rebalancer.simulators.ib_gateway.orders_state import plain
 from rebalancer.simulators.ib_gateway.orders_times import midnight
+from rebalancer.simulators.kinds import is_margined
 from rebalancer.simulators.worth import Valuer, Worth
 
 if TYPE_CHECKING:
@@ -160,7 +162,7 @@ def amounts_of(state: State) -> tuple[tuple[str, Decimal], ...]:
         ("RegTMargin", worth.initial),
         ("SMA", max(free, _ZERO)),
         ("SettledCash", state.settled),
-        ("TotalCashValue", whole.cash),
+        ("TotalCashValue", whole.cash + whole.futures),
     )
 
 
@@ -208,7 +210,7 @@ def ledger_rows(account: str, currency: str, purse: Purse) -> tuple[tuple[str, s
         "NetLiquidationByCurrency": value,
         "RealizedPnL": purse.realised,
         "StockMarketValue": purse.stocks,
-        "TotalCashBalance": purse.cash,
+        "TotalCashBalance": purse.cash + purse.futures,
         "UnrealizedPnL": purse.unrealised,
         **dict.fromkeys(_NOT_HELD, _ZERO),
     }
@@ -264,12 +266,12 @@ def _purses(
         instrument = exchange.instruments[identifier]
         purse = purses[instrument.currency]
         unit = instrument.multiplier / instrument.magnifier
-        value = exchange.account.holdings[identifier].quantity * mark * unit
+        profit = profit_of(gateway, identifier, mark)
         if instrument.kind is Kind.FUTURE:
-            purse.futures += value
+            purse.futures += profit
         else:
-            purse.stocks += value
-        purse.unrealised += profit_of(gateway, identifier, mark)
+            purse.stocks += exchange.account.holdings[identifier].quantity * mark * unit
+        purse.unrealised += profit
     for identifier, profit in realised.items():
         purses[exchange.instruments[identifier].currency].realised += profit
     purses[exchange.account.base].sweep = gateway.spec.bank_sweep
@@ -296,7 +298,10 @@ def _equity_before(books: Account, valuer: Valuer, at: datetime, now_worth: Deci
             if each.at < at:
                 continue
             instrument = valuer.instrument(each.instrument)
-            paid = each.quantity * each.price * instrument.multiplier / instrument.magnifier
+            price = each.price
+            if is_margined(instrument):  # its gain since its cost is in what it is worth then
+                price -= holdings.get(each.instrument, Holding()).average_cost
+            paid = each.quantity * price * instrument.multiplier / instrument.magnifier
             cash[each.currency] = cash.get(each.currency, _ZERO) + paid
             fee = each.commission_currency
             cash[fee] = cash.get(fee, _ZERO) + each.commission

@@ -9,6 +9,7 @@ from rebalancer.errors import StateError
 from rebalancer.model.instrument import Kind
 from rebalancer.simulators.ib_gateway.orders_echo import send_open_order
 from rebalancer.simulators.ib_gateway.orders_state import plain
+from rebalancer.simulators.kinds import is_margined
 from rebalancer.simulators.news import NewOrder
 
 if TYPE_CHECKING:
@@ -66,7 +67,11 @@ def _maintenance_with(exchange: Exchange, wanted: NewOrder) -> Decimal:
     holding = exchange.account.holdings.get(wanted.instrument)
     held = holding.quantity if holding else Decimal(0)
     unit = valuer.mark(wanted.instrument, exchange.now) * valuer.factor(instrument)
-    now, then = (_needs(exchange, size) * unit for size in (held, held + wanted.quantity))
+    if is_margined(instrument):
+        sizes = (abs(held), abs(held + wanted.quantity))
+        now, then = (exchange.maintenance(instrument.id, size * unit) for size in sizes)
+    else:
+        now, then = (_needs(exchange, size) * unit for size in (held, held + wanted.quantity))
     return worth.maintenance - now + then
 
 

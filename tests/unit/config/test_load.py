@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -446,15 +445,6 @@ def test_an_account_at_binance_must_fit_together(
     tmp_path: Path, before: str, after: str, key: str
 ) -> None:
     assert key in {each.key for each in problems(write(tmp_path, BINANCE.replace(before, after)))}
-
-
-def test_two_spot_pairs_of_one_asset_cannot_be_told_apart(tmp_path: Path) -> None:
-    pairs = '"BTCUSDT.SPOT@BINANCE", "BTCFDUSD.SPOT@BINANCE"'
-    text = re.sub(r"universe = .*", f"universe = [{pairs}]", BINANCE)
-    text += '[[instrument]]\nid = "BTCFDUSD.SPOT@BINANCE"\ncurrency = "FDUSD"\n'
-    found = one(tmp_path, text)
-    assert (found.key, found.value) == ("sleeve.universe", '"BTCUSDT.SPOT@BINANCE"')
-    assert "is of BTC already" in found.message
 
 
 @pytest.mark.parametrize(

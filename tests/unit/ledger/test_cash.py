@@ -114,3 +114,41 @@ def test_a_fee_told_together_with_its_trade_is_charged_once() -> None:
     assert unexplained_cash(accepted, both, exact, UNIVERSE) == {}
     without = an_account(cash={"USD": "901"})
     assert unexplained_cash(accepted, both, without, UNIVERSE) == {"USD": Decimal("0.40")}
+
+
+@pytest.mark.parametrize(
+    ("cash", "found"),
+    [
+        ("1000", {}),
+        ("13500", {}),  # 5 % of 250,000
+        ("-11500", {}),
+        ("13501", {"USD": d(12_501)}),
+        ("-11501", {"USD": d(-12_501)}),
+    ],
+)
+def test_a_future_that_is_held_settles_in_cash(cash: str, found: dict[str, Decimal]) -> None:
+    """What it gained or lost since the last run is in the cash, and no line of ours says so."""
+    held = a_position(FUTURE, "-1", "5000", currency="USD", value=d(-250_000))
+    account = an_account(held, cash={"USD": cash})
+    assert unexplained_cash({"USD": d(1000)}, (), account, UNIVERSE) == found
+
+
+def test_a_future_that_was_sold_since_has_settled_in_cash() -> None:
+    sold = lines(a_fill("1", "-1", "5000", FUTURE, commission=d(0)))
+    account = an_account(cash={"USD": "13500"})
+    assert unexplained_cash({"USD": d(1000)}, sold, account, UNIVERSE) == {}
+    more = an_account(cash={"USD": "13501"})
+    assert unexplained_cash({"USD": d(1000)}, sold, more, UNIVERSE) == {"USD": d(12_501)}
+
+
+def test_only_futures_settle_and_only_in_their_currency() -> None:
+    future = a_position(FUTURE, "1", "5000", currency="EUR", value=d(250_000))
+    share = a_position(B, "1000")
+    perpetual = InstrumentId("BTCUSDT.PERP@BINANCE")
+    coin = a_position(perpetual, "1", "90000", currency="USD", value=d(90_000))
+    account = an_account(future, share, coin, cash={"USD": "900"}, rates={"EUR": "1.1"})
+    assert unexplained_cash({"USD": d(1000)}, (), account, UNIVERSE) == {"USD": d(-100)}
+    for value in (None, d("NaN")):
+        unknown = replace(future, currency="USD", value=value)
+        account = an_account(unknown, cash={"USD": "900"})
+        assert unexplained_cash({"USD": d(1000)}, (), account, UNIVERSE) == {"USD": d(-100)}

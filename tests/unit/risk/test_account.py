@@ -63,17 +63,69 @@ def test_missing_positions_show_in_the_gross_value() -> None:
     assert "some are missing" in said(blind)
 
 
-def test_the_gross_value_of_interactive_brokers_has_no_futures_in_it() -> None:
-    future = Position(InstrumentId("ES.FUT.202006@IB"), d(2), "USD", d(3100), d(310_000), d(3080))
-    # 2 x 50 x (3,100 - 3,080) = 2,000 of gain; the 310,000 that they are worth are not ours.
-    account = an_account(a_position(A, "100"), gross_position_value=d(10_000))
-    account = replace(
-        account,
-        positions=(*account.positions, future),
-        net_liquidation=account.net_liquidation + 2_000,
+ES = InstrumentId("ES.FUT.202612@IB")
+
+
+def with_future(told: str, gross: str = "10000", price: str = "3100") -> AccountSnapshot:
+    """Return 110,000 in cash and A, and two ES that cost 3,000: a gain of 10,000 at 3,100."""
+    future = Position(ES, d(2), "USD", d(price), d(price) * 100, d(3000))
+    account = an_account(
+        a_position(A, "100"), cash={"USD": "100000"}, gross_position_value=d(gross)
     )
-    assert codes(account) == []
-    assert codes(replace(account, gross_position_value=d(320_000))) == ["net-liquidation-unproved"]
+    held = (*account.positions, future)
+    return replace(account, positions=held, net_liquidation=d(told))
+
+
+@pytest.mark.parametrize(
+    ("told", "proved"),
+    [
+        ("110000", True),  # the cash has the gain in it, as Interactive Brokers describes it
+        ("120000", True),  # the cash has it not
+        ("115000", False),  # half of it is no way to count it
+        ("109000", False),
+        ("121000", False),
+        ("130000", False),  # never twice
+    ],
+)
+def test_the_gain_of_a_future_is_in_the_cash_or_beside_it(told: str, proved: bool) -> None:
+    assert codes(with_future(told)) == ([] if proved else ["net-liquidation-unproved"])
+
+
+@pytest.mark.parametrize(
+    ("told", "proved"), [("110000", True), ("100000", True), ("105000", False)]
+)
+def test_the_loss_of_a_future_is_in_the_cash_or_beside_it(told: str, proved: bool) -> None:
+    """10,000 were lost: at 2,900 what cost 3,000."""
+    account = with_future(told, price="2900")
+    assert codes(account) == ([] if proved else ["net-liquidation-unproved"])
+
+
+def test_the_nearer_of_both_sums_is_told() -> None:
+    assert "cash 100,000 USD and positions 10,000 USD add up to 110,000 USD" in said(
+        with_future("112000")
+    )
+    assert "cash 100,000 USD and positions 20,000 USD add up to 120,000 USD" in said(
+        with_future("118000")
+    )
+
+
+def test_the_gain_of_a_perpetual_is_never_in_the_cash() -> None:
+    perpetual = InstrumentId("BTCUSDT.PERP@BINANCE")
+    position = a_position(
+        perpetual, "1", "30000", currency="USD", value=d(30_000), average_cost=d(20_000)
+    )
+    assert codes(an_account(position, net_liquidation=d(110_000))) == []
+    beside = an_account(position, net_liquidation=d(100_000))
+    assert codes(beside) == ["net-liquidation-unproved"]
+
+
+@pytest.mark.parametrize(
+    ("gross", "proved"),
+    [("10000", True), ("320000", True), ("160000", False), ("310000", False), ("340000", False)],
+)
+def test_the_gross_value_has_the_futures_in_it_or_not(gross: str, proved: bool) -> None:
+    """A is worth 10,000, the two ES 310,000; only both or A alone are a gross value."""
+    assert codes(with_future("110000", gross)) == ([] if proved else ["net-liquidation-unproved"])
 
 
 def test_currencies_count_at_their_rates() -> None:

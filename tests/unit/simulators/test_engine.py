@@ -14,8 +14,8 @@ from rebalancer.model.fees import fee_schedule
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.model.orders import OrderStatus, OrderType, TimeInForce
 from rebalancer.simulators.account import known_instruments, new_account
-from rebalancer.simulators.booking import book
-from rebalancer.simulators.books import FILE, Account, Books, open_books, saved_clock
+from rebalancer.simulators.booking import book, correct_trade
+from rebalancer.simulators.books import FILE, Account, Books, Execution, open_books, saved_clock
 from rebalancer.simulators.clock import VirtualClock, latency, next_minute
 from rebalancer.simulators.exchange import Exchange, NewOrder, OrderNews, TradeNews
 from rebalancer.simulators.faults import Fault, FaultKind, FaultScript, SeededFaults
@@ -78,14 +78,65 @@ def test_average_cost_and_realised_profit_follow_the_trades() -> None:
     assert account.cash == {"USD": Decimal(950)}
 
 
-def test_a_future_is_booked_with_its_multiplier() -> None:
+ES = InstrumentId("ES.FUT.202012@IB")
+FUTURE = Instrument(
+    ES, Kind.FUTURE, "ES", "USD", "XNYS", multiplier=Decimal(50), magnifier=Decimal(100)
+)
+
+
+def test_a_future_costs_no_cash_and_its_gain_has_its_multiplier() -> None:
+    """No venue takes the whole value of a future: only what it gained or lost is paid."""
     account = plain_account()
-    es = InstrumentId("ES.FUT.202012@IB")
-    future = Instrument(
-        es, Kind.FUTURE, "ES", "USD", "XNYS", multiplier=Decimal(50), magnifier=Decimal(100)
+    book(account, FUTURE, Decimal(2), Decimal(30))
+    assert account.cash["USD"] == 1000
+    book(account, FUTURE, Decimal(-1), Decimal(34))
+    assert account.cash["USD"] == 1000 + (34 - 30) * Decimal("0.5")
+    assert account.holdings[ES].average_cost == 30
+
+
+@pytest.mark.parametrize(
+    ("place", "quantity", "price", "cash"),
+    [
+        (0, "2", "31", "1003"),  # bought at 31 what was sold at 34
+        (1, "-2", "36", "1006"),  # sold at 36 what cost 30
+        (1, "0", "34", "1000"),  # never sold: the gain is gone, and 2 are held at 30
+        (0, "0", "30", "1004"),  # never bought: 2 are short, at what was realised of them
+    ],
+)
+def test_a_corrected_trade_of_a_future_corrects_what_it_gained(
+    place: int, quantity: str, price: str, cash: str
+) -> None:
+    """Two bought at 30 and sold at 34, half a dollar a point; the price is 40 now."""
+    account = plain_account()
+    trades = []
+    for number, (size, at) in enumerate((("2", "30"), ("-2", "34"))):
+        realised = book(account, FUTURE, Decimal(size), Decimal(at))
+        trades.append(executed(number, Decimal(size), Decimal(at), realised))
+    assert account.cash["USD"] == 1004
+    one = trades[place]
+    correct_trade(
+        account,
+        FUTURE,
+        one,
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        commission=Decimal(0),
     )
-    book(account, future, Decimal(2), Decimal(30))
-    assert account.cash["USD"] == 1000 - 2 * 30 * Decimal("0.5")
+    held = account.holdings[ES]
+    open_gain = held.quantity * (40 - held.average_cost) * Decimal("0.5")
+    made = sum((each.quantity * (40 - each.price) for each in trades), Decimal(0))
+    assert account.cash["USD"] == Decimal(cash)
+    assert account.cash["USD"] + open_gain == 1000 + made * Decimal("0.5")
+    realised = sum((each.realised or Decimal(0) for each in trades), Decimal(0))
+    assert account.cash["USD"] == 1000 + realised, "what is forgotten later is carried over whole"
+
+
+def executed(number: int, quantity: Decimal, price: Decimal, realised: Decimal | None) -> Execution:
+    free = Decimal(0)
+    return Execution(
+        str(number), number, "r", ES, quantity, price, "USD", AT, "", free, "USD", None,
+        realised=realised,
+    )  # fmt: skip
 
 
 def test_margin_lets_one_buy_twice_the_equity_and_not_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,13 @@ import pytest
 
 from rebalancer.errors import BlindError, ConnectError
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
+from rebalancer.model.orders import OrderType, TimeInForce
+from rebalancer.risk import check_account
+from rebalancer.risk.parameters import Limits
+from rebalancer.simulators.ib_gateway.account_values import state_of
 from rebalancer.simulators.ib_gateway.faults import Do, WireFault
+from rebalancer.simulators.ib_gateway.what_if import margins
+from rebalancer.simulators.news import NewOrder
 from rebalancer.simulators.parameters import PaperSettings
 from tests.contract.brokers.rig import AAPL, KO, MSFT
 from tests.unit.ib.connect.rig import ACCOUNT, Scene, shares
@@ -90,26 +97,71 @@ def test_other_accounts_of_the_login_are_not_ours(scene: Scene) -> None:
         assert shares(venue) == 0
 
 
+FUTURE = Instrument(
+    InstrumentId("ES.FUT.202006@IB"),
+    Kind.FUTURE,
+    "ES",
+    "USD",
+    "XNYS",
+    multiplier=Decimal(50),
+)
+
+
+def scene_with_a_future(tmp_path: Path) -> Scene:
+    held: dict[str, Decimal] = {FUTURE.id: Decimal(1), AAPL.id: Decimal(100)}
+    settings = PaperSettings(seed=7, cash={"USD": Decimal(200_000)}, positions=held)
+    return Scene(tmp_path, instruments=(AAPL, KO, FUTURE), changes={"settings": settings})
+
+
 def test_a_future_has_its_multiplier_taken_out_of_its_cost(tmp_path: Path) -> None:
-    future = Instrument(
-        InstrumentId("ES.FUT.202006@IB"),
-        Kind.FUTURE,
-        "ES",
-        "USD",
-        "XNYS",
-        multiplier=Decimal(50),
-    )
-    settings = PaperSettings(
-        seed=7, cash={"USD": Decimal(200_000)}, positions={future.id: Decimal(1)}
-    )
-    scene = Scene(tmp_path, instruments=(AAPL, KO, future), changes={"settings": settings})
+    scene = scene_with_a_future(tmp_path)
     with scene.connected() as venue:
-        (position,) = venue.account().positions
-        holding = scene.gateway.gateway.exchange.account.holdings[future.id]
-    assert position.instrument == future.id
+        _, position = venue.account().positions
+        holding = scene.gateway.gateway.exchange.account.holdings[FUTURE.id]
+    assert position.instrument == FUTURE.id
     assert position.price is not None
     assert position.value == position.price * 50
     assert position.average_cost == holding.average_cost
+
+
+def test_an_account_with_a_future_is_believed_and_its_gain_is_in_the_cash(tmp_path: Path) -> None:
+    """So Interactive Brokers says of its total cash; and its gross value has no futures."""
+    scene = scene_with_a_future(tmp_path)
+    with scene.connected() as venue:
+        account = venue.account()
+        own = scene.gateway.gateway.exchange.account.cash
+    shares, future = account.positions
+    assert shares.value is not None
+    assert future.price is not None and future.average_cost is not None
+    gain = 50 * (future.price - future.average_cost)
+    assert gain, "the future has moved, or this says nothing"
+    assert own == {"USD": 200_000}
+    assert account.cash == {"USD": 200_000 + gain}
+    assert account.net_liquidation == 200_000 + gain + shares.value
+    assert account.gross_position_value == shares.value
+    assert check_account(account, Limits(), None, now=account.at) == ()
+
+
+def test_what_a_future_traded_today_changes_nothing_of_last_nights_value(tmp_path: Path) -> None:
+    scene = scene_with_a_future(tmp_path)
+    with scene.connected():
+        gateway = scene.gateway.gateway
+        exchange, before = gateway.exchange, state_of(gateway, ACCOUNT).before
+        for size in (1, -2, -1):
+            wanted = a_trade(size)
+            margin = margins(exchange, wanted)
+            exchange.place([wanted])
+            exchange.play_to(exchange.now + timedelta(minutes=5))
+            worth = exchange.worth()
+            change = Decimal(margin["maintMarginAfter"]) - worth.maintenance
+            assert abs(change) < worth.maintenance / 100 + 1, "the price moved, and no more"
+        assert exchange.account.holdings[FUTURE.id].quantity == -1
+        assert state_of(gateway, ACCOUNT).before == before
+
+
+def a_trade(size: int) -> NewOrder:
+    market, day = OrderType.MARKET, TimeInForce.DAY
+    return NewOrder("", FUTURE.id, Decimal(size), None, market, day)
 
 
 def test_nothing_that_the_library_remembers_counts(scene: Scene) -> None:
