@@ -171,7 +171,7 @@ def _clear(config: Config, codes: Collection[str], shown: Collection[LatchedFlag
         if account is not None and broken:
             everything = any(flag.code == EVERY_BREAK for flag in broken)
             subjects = None if everything else {flag.subject for flag in broken}
-            _agree(config, books, account, subjects)
+            _agree(config, books, account, subjects, before)
         books.save_standing(after)
     for line in words:
         print(line)
@@ -222,14 +222,21 @@ def _moved(books: StateFolder, before: Standing, looked: Look | None) -> Decimal
 
 
 def _agree(
-    config: Config, books: StateFolder, account: AccountSnapshot, subjects: Collection[str] | None
+    config: Config,
+    books: StateFolder,
+    account: AccountSnapshot,
+    subjects: Collection[str] | None,
+    standing: Standing,
 ) -> None:
     """Book what makes the books agree with the venue: the owner says that the venue is right.
 
-    Only in `subjects`, the instruments whose flags were lifted; None means in all.
+    Only in `subjects`, the instruments whose flags were lifted; None means in all. Where a
+    corporate action was latched, it is booked as a split that changes no cost.
     """
-    from rebalancer.ledger import adjustments, compare_books
+    from rebalancer.ledger import adjustments, average_cost, compare_books
+    from rebalancer.model.orders import SPLIT
     from rebalancer.working.bookkeeping import expected_now
+    from rebalancer.working.books import split_doubts
 
     broken = tuple(
         each
@@ -245,11 +252,20 @@ def _agree(
         if line.reference_price is not None
     }
     at = minute(config)
-    lines = adjustments(broken, account, config.universe, at, prices)
+    acts = split_doubts(standing)
+    split = {
+        name: held.average_cost
+        for name, held in average_cost(books.entries()).items()
+        if name in acts
+    }
+    lines = adjustments(broken, account, config.universe, at, prices, split)
     if books.book(lines) < len(lines):
         raise UsageError(
             "another adjustment of this very minute is booked already: what is left of the break "
             "stays latched; call the command again in a minute"
         )
+    splits = {line.fill.instrument for line in lines if line.fill.origin == SPLIT}
     for each in broken:
-        print(f"Booked as the venue has it: {each.instrument} {each.expected:f} -> {each.found:f}")
+        how = ", at the same cost in all" if each.instrument in splits else ""
+        told = f"{each.instrument} {each.expected:f} -> {each.found:f}{how}"
+        print(f"Booked as the venue has it: {told}")

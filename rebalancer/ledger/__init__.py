@@ -47,6 +47,7 @@ from rebalancer.ledger.positions import (
     average_cost,
     expected_positions,
     positions,
+    splits,
     trade_records,
 )
 from rebalancer.ledger.results import results, shortfalls
@@ -87,6 +88,7 @@ __all__ = [
     "remembered_gaps",
     "results",
     "shortfalls",
+    "splits",
     "time_weighted_return",
     "to_ask",
     "trade_records",

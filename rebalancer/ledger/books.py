@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.errors import DataError
+from rebalancer.ledger.positions import Holding, traded
 from rebalancer.model.account import AccountSnapshot, Position
 from rebalancer.model.breaks import Break, CorporateAction
 from rebalancer.model.instrument import InstrumentId, Kind
-from rebalancer.model.orders import Fill
+from rebalancer.model.orders import SPLIT, Fill
 from rebalancer.model.records import Entry, EntryKind
 from rebalancer.model.universe import Universe
 
@@ -163,15 +164,45 @@ def adjustments(
     universe: Universe,
     slot: datetime,
     prices: Mapping[InstrumentId, Decimal],
+    split: Mapping[InstrumentId, Decimal] | None = None,
 ) -> tuple[Entry, ...]:
     """Return the lines that make the books agree with the venue where the owner says so.
 
-    `prices` is used for what the account does not hold any more. Raises `DataError` when no
+    `prices` is used for what the account does not hold any more. `split` has our average cost
+    of what went through a corporate action, as far as is known: of shares, only units change
+    then, unless what the venue says of their cost fits a trade better. Raises `DataError` when no
     price is known.
     """
     wanted = {each.instrument: each.expected for each in breaks}
     named = Universe([universe[name] for name in sorted(wanted)])
-    return _bookings(EntryKind.ADJUSTMENT, "adjust", account, named, wanted, slot, prices)
+    lines = _bookings(EntryKind.ADJUSTMENT, "adjust", account, named, wanted, slot, prices)
+    held = {position.instrument: position for position in account.positions}
+    before = {name: Holding(wanted[name], cost) for name, cost in (split or {}).items()
+              if name in wanted and universe[name].kind in SPLIT_KINDS}  # fmt: skip
+    return tuple(
+        replace(line, fill=replace(line.fill, origin=SPLIT))
+        if (name := line.fill.instrument) in before and _was_split(before[name], held.get(name))
+        else line
+        for line in lines
+    )
+
+
+def _was_split(before: Holding, position: Position | None) -> bool:
+    """Return whether a holding has other units, by the venue's own average cost if it tells it.
+
+    After a trade that cost is another one; someone who sells the half by hand leaves a position
+    with the shape of a split.
+    """
+    if position is None or before.quantity * position.quantity <= 0:
+        return False
+    cost = position.average_cost
+    if cost is None:
+        return True
+    change = position.quantity - before.quantity
+    price = cost if position.price is None else position.price
+    by_trade = traded(before, change, price).average_cost
+    by_split = before.quantity * before.average_cost / position.quantity
+    return abs(cost - by_split) <= abs(cost - by_trade)
 
 
 def _bookings(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from rebalancer.ledger.entries import booked, change
+from rebalancer.ledger.entries import Booked, booked, change
 from rebalancer.model.instrument import InstrumentId
-from rebalancer.model.orders import Fill
+from rebalancer.model.orders import SPLIT, Fill
 from rebalancer.model.records import Entry, EntryKind, RunRecord, TradeRecord
 
 _SPOT = ".SPOT@BINANCE"
@@ -116,12 +116,39 @@ def average_cost(entries: Sequence[Entry]) -> Mapping[InstrumentId, Holding]:
     found: dict[InstrumentId, Holding] = {}
     for each in booked(entries):
         fill = each.fill
-        held = found.get(fill.instrument, Holding())
-        held = traded(held, fill.quantity, fill.price)
+        held = held_after(found.get(fill.instrument, Holding()), each)
         if each.kind not in HOLDINGS:
             held = _charged(held, fill.commission, fill.commission_currency or fill.currency)
         found[fill.instrument] = held
     return {name: found[name] for name in sorted(found)}
+
+
+def held_after(held: Holding, line: Booked) -> Holding:
+    """Return a holding after what was booked; a split keeps what it cost in all."""
+    fill = line.fill
+    left = held.quantity + fill.quantity
+    if not is_split(line) or held.quantity * left <= 0:
+        return traded(held, fill.quantity, fill.price)
+    cost = held.quantity * held.average_cost
+    return replace(held, quantity=left, average_cost=cost / left)
+
+
+def is_split(line: Booked | Entry) -> bool:
+    """Return whether a line books other units of the same worth."""
+    return line.kind is EntryKind.ADJUSTMENT and line.fill.origin == SPLIT
+
+
+def splits(
+    entries: Sequence[Entry], start: int
+) -> tuple[tuple[InstrumentId, Decimal, Decimal], ...]:
+    """Return what the splits among the lines from `start` on made of which holding of what."""
+    found = []
+    for number, entry in enumerate(entries[start:], start):
+        if is_split(entry):
+            name = entry.fill.instrument
+            before = positions(entries[:number]).get(name, Decimal(0))
+            found.append((name, before, before + entry.fill.quantity))
+    return tuple(found)
 
 
 def traded(held: Holding, quantity: Decimal, price: Decimal) -> Holding:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from rebalancer.ledger.entries import booked
 from rebalancer.ledger.income import booked_income
-from rebalancer.ledger.positions import HOLDINGS, Holding, traded
+from rebalancer.ledger.positions import HOLDINGS, Holding, held_after
 from rebalancer.model.conduct import Result, Shortfall
 from rebalancer.model.income import IncomeKind
 from rebalancer.model.instrument import InstrumentId
@@ -35,11 +35,11 @@ def results(
     for each in booked(entries):
         fill = each.fill
         before = held.get(fill.instrument, Holding())
-        after = traded(before, fill.quantity, fill.price)
-        held[fill.instrument] = after
+        now = held_after(before, each)
+        held[fill.instrument] = now
         if fill.at < since or each.kind in HOLDINGS or not _valued(fill, universe, rates):
             continue
-        gain = (after.realised - before.realised) * _unit(fill, universe)
+        gain = (now.realised - before.realised) * _unit(fill, universe)
         gain *= rates.rate(fill.currency)
         found.append(Result(fill.at, fill.instrument, gain - _fee(fill, rates)))
     for paid in booked_income(entries):

@@ -266,7 +266,7 @@ class Fill:
     `quantity` is signed (buy positive); `price` per unit in `currency`; `commission` is
     positive for a cost and None until the venue said it, never zero for unknown. `origin` is
     `LIQUIDATION` when the venue closed the position by itself, '' for anybody's order; in a
-    line of income its kind.
+    line of income its kind, in one of an adjustment `LATE`, `SPLIT` or ''.
     """
 
     exec_id: str
@@ -288,6 +288,10 @@ LIQUIDATION = "liquidation"
 
 LATE = "late"
 """The `Fill.origin` of a line that takes back what an adjustment or the owner had told before."""
+
+SPLIT = "split"
+"""The `Fill.origin` of an adjustment to other units at the same cost in all; its price says
+nothing."""
 
 VenueEvent = WorkingOrder | Fill
 """What `Venue.wait` brings: an order's new state, or an execution (again with its fee)."""

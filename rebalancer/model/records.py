@@ -164,7 +164,8 @@ class Standing:
     session_start_net_liquidation: Decimal | None = None
     failed_runs: int = 0
     counted_entries: int = 0
-    """How many lines of `fills.jsonl` are in `turnover_in_session` already."""
+    """How many lines of `fills.jsonl` are in `turnover_in_session` already, and of which the
+    splits are in `sleeve_lots`."""
     counted_run: str = ""
     """Up to this attempt the orders of all are counted (in the last ones' sessions)."""
     counted_runs: tuple[str, ...] = ()

@@ -129,7 +129,7 @@ def _compared(
         page.standing.contracts,
         _telling(known_prices(desk, account, page), desk, page),
         _recent_marks(page),
-        _doubts(page.standing),
+        split_doubts(page.standing),
     )
     return compare_books(expected, account, desk.universe), acts
 
@@ -140,13 +140,13 @@ def _recent_marks(page: RunPage) -> Mapping[InstrumentId, Decimal]:
     After a pause a price may be any other. One that a doubt stands on is never too old.
     """
     standing = page.standing
-    doubtful, accepted = _doubts(standing), standing.accepted_at
+    doubtful, accepted = split_doubts(standing), standing.accepted_at
     recent = accepted is not None and page.now - accepted <= MARKS_LAST
     return {name: mark for name, mark in standing.marks.items() if recent or name in doubtful}
 
 
-def _doubts(standing: Standing) -> Mapping[InstrumentId, str]:
-    """Return what corporate actions are latched, by their evidence."""
+def split_doubts(standing: Standing) -> Mapping[InstrumentId, str]:
+    """Return of which instruments a corporate action is latched, with its evidence."""
     latched = (flag for flag in standing.latched if flag.code == "corporate-action")
     return {InstrumentId(flag.subject): flag.evidence for flag in latched}
 

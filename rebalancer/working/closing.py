@@ -17,12 +17,13 @@ from rebalancer.reports.alerts import alert_mails
 from rebalancer.reports.daily import daily_mails
 from rebalancer.reports.owed import owed_mails, passed_over
 from rebalancer.working.bookkeeping import book_fills, slot_of
-from rebalancer.working.books import marks_after, unaccepted
+from rebalancer.working.books import marks_after, split_doubts, unaccepted
 from rebalancer.working.conduct import plan_remembered
 from rebalancer.working.counters import count_orders, count_trades
 from rebalancer.working.due import commit_owed
 from rebalancer.working.healing import find_gaps
 from rebalancer.working.income import book_income
+from rebalancer.working.lots import wanted_lots
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import build_record, latch
 from rebalancer.working.untraded import PATIENCE, find_untraded, untraded
@@ -91,9 +92,9 @@ def close_record(desk: Desk, page: RunPage, after: AccountSnapshot | None) -> No
     """Latch what stays unknown, save what is remembered, then write the record."""
     latch_unresolved(page)
     failed, plan = page.failure is not None, page.last(Plan)
-    lots = dict(page.standing.sleeve_lots)
+    lots = page.standing.sleeve_lots
     if plan is not None and not failed and not halted(page.flags):
-        lots |= dict(plan.sleeve_lots)
+        lots = wanted_lots(lots, plan.sleeve_lots, split_doubts(page.standing))
     failures = page.standing.failed_runs if page.command or failed else 0
     page.standing = replace(
         page.standing,

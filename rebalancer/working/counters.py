@@ -20,6 +20,7 @@ from rebalancer.model.records import RunTally, SessionTally, Standing
 from rebalancer.ports import Desk
 from rebalancer.risk import RECENT_RUNS
 from rebalancer.working.bookkeeping import intents_in, slot_of
+from rebalancer.working.lots import split_lots
 from rebalancer.working.page import RunPage
 from rebalancer.working.record import session_date, turnover
 
@@ -31,7 +32,8 @@ def count_trades(desk: Desk, page: RunPage, account: AccountSnapshot | None) -> 
     """Add executions of our orders that were booked since the last count to the turnover.
 
     Also those of orders that an earlier run left working. Without an account there are no
-    rates to value them by: then the next run counts them.
+    rates to value them by: then the next run counts them. Remembered lots follow the splits
+    among the same lines, in the same write.
     """
     if account is None:
         return
@@ -42,20 +44,22 @@ def count_trades(desk: Desk, page: RunPage, account: AccountSnapshot | None) -> 
         fill for fill in newly_traded(lines) if slot_of(fill.reference, desk.portfolio) is not None
     )
     page.traded += fresh
+    standing = page.standing
+    newest = standing.session or session_date(desk, page.now)
     by_session: dict[date | None, list[Fill]] = defaultdict(list)
     for fill in fresh:
-        by_session[session_date(desk, fill.at)].append(fill)
+        by_session[_begun(session_date(desk, fill.at), newest)].append(fill)
     traded = {
         session: turnover(fills, account, desk.universe) for session, fills in by_session.items()
     }
-    today = traded.get(session_date(desk, page.now), Decimal(0))
     page.remember(
-        turnover_in_session=page.standing.turnover_in_session + today,
+        turnover_in_session=standing.turnover_in_session + traded.get(newest, Decimal(0)),
         sessions=tuple(
             replace(each, turnover=each.turnover + traded.get(each.session, Decimal(0)))
-            for each in page.standing.sessions
+            for each in standing.sessions
         ),
-        counted_entries=page.standing.counted_entries + len(lines),
+        sleeve_lots=split_lots(standing.sleeve_lots, desk.books, standing.counted_entries),
+        counted_entries=standing.counted_entries + len(lines),
     )
 
 
@@ -79,9 +83,7 @@ def count_dead_orders(desk: Desk, page: RunPage) -> None:
     the attempt that sent them began. Orders by hand in a halted portfolio may be of a later one.
     """
     for slot, journal in sorted(page.dead.items()):
-        session, newest = session_date(desk, slot), page.standing.session
-        if session is not None and newest is not None:
-            session = min(session, newest)
+        session = _begun(session_date(desk, slot), page.standing.session)
         for attempt, sent, refused in _attempts(journal):
             if slot != page.slot or attempt < page.attempt:
                 _count(page, RunTally(mark(slot, attempt), sent, refused), session)
@@ -95,6 +97,11 @@ def sessions_before(standing: Standing, days: int) -> tuple[SessionTally, ...]:
 def mark(slot: datetime, attempt: int) -> str:
     """Return an attempt's name; names sort like times."""
     return f"{slot:%Y-%m-%dT%H%MZ}#{attempt:02d}"
+
+
+def _begun(session: date | None, newest: date | None) -> date | None:
+    """Return the session whose counters count it: a halted run begins no new ones."""
+    return session if session is None or newest is None else min(session, newest)
 
 
 def _count(page: RunPage, tally: RunTally, session: date | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import ROUND_UP, Decimal, localcontext
+from decimal import Decimal
 
 from rebalancer.errors import RunHalted
 from rebalancer.execution.parameters import Leftover
@@ -19,6 +19,7 @@ from rebalancer.planning import in_chunks, plan_flatten
 from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.risk import Verdicts, apply_gates, largest_order
 from rebalancer.working.decide import gate_input
+from rebalancer.working.lots import scaled_lots
 from rebalancer.working.page import RunPage
 from rebalancer.working.work import work
 
@@ -174,13 +175,8 @@ class _Sale:
         sold = dict.fromkeys(self.held(before), Decimal(0))
         for fill in self.page.own_fills():
             sold[fill.instrument] = sold.get(fill.instrument, Decimal(0)) + fill.quantity
-        kept = {
-            sleeve: {
-                name: _scaled(size, before.quantity(name), sold.get(name, Decimal(0)))
-                for name, size in each.items()
-            }
-            for sleeve, each in lots.items()
-        }
+        held = {name: before.quantity(name) for name in sold}
+        kept = scaled_lots(lots, {name: (held[name], held[name] + sold[name]) for name in sold})
         if kept != lots:
             self.page.remember(sleeve_lots=kept)
 
@@ -252,18 +248,6 @@ class _Sale:
         verdicts = apply_gates(page.gate_input)
         page.decided(verdicts)
         return page.keep(verdicts)
-
-
-def _scaled(size: Decimal, held: Decimal, sold: Decimal) -> Decimal:
-    """Return lots of a holding in proportion to what is left of it, never less than that."""
-    left = held + sold
-    if not sold or not held:
-        return size
-    if left * held <= 0:
-        return Decimal(0)
-    with localcontext() as context:
-        context.rounding = ROUND_UP
-        return size * left / held
 
 
 def _number(reference: str) -> int:

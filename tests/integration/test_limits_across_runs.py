@@ -12,11 +12,13 @@ from rebalancer.cli import main
 from rebalancer.model.orders import OrderStatus
 from rebalancer.model.records import Mode, Outcome
 from rebalancer.simulators.faults import Fault, FaultKind
+from tests.integration.hours import EVER, TUESDAY
 from tests.integration.test_flags_of_the_venue import GENERATOR
 from tests.portfolios import FIRST, HOUR, QUIET, World, codes, make_world, stock
 
 SECOND = FIRST + HOUR
 BRIEF = "\n[execution]\nwindow_seconds = 20\n"
+PASSIVE = "\n[planning]\nlimit_style = 'passive'\nlimit_offset_bps = -60\n"
 
 
 def thin(tmp_path: Path) -> World:
@@ -77,6 +79,32 @@ def test_what_an_order_left_working_trades_later_is_in_the_sessions_turnover(
     equity = world.rows("equity.csv")
     assert sum(int(row["fills"]) for row in equity) == len(rows)
     assert sum((Decimal(row["turnover"]) for row in equity), Decimal(0)) == traded
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_turnover_of_yesterdays_orders_counts_though_todays_first_run_is_halted(
+    tmp_path: Path, halted: bool
+) -> None:
+    world = make_world(tmp_path, symbols=("AAPL", "JNJ"), extra=QUIET)
+    world.wants({"AAPL": "0.5"}, FIRST, **EVER)
+    world.hour(FIRST)
+    text = world.path.read_text(encoding="utf-8")
+    world.path.write_text(f"{text}{PASSIVE}", encoding="utf-8")
+    world.wants({"AAPL": "0"}, SECOND, **EVER)
+    (order,) = world.hour(SECOND).orders
+    assert order.status is OrderStatus.WORKING
+    monday = world.standing().turnover_in_session
+    if halted:
+        (world.state / "HALT").write_text("not yet", encoding="utf-8")
+    world.hour(TUESDAY)
+    if halted:
+        (world.state / "HALT").unlink()
+    world.hour(TUESDAY + HOUR)
+    rows = [row for row in world.rows("trades.csv") if row["at"].startswith("2020-03-02")]
+    traded = sum((abs(Decimal(r["quantity"])) * Decimal(r["price"]) for r in rows), Decimal(0))
+    assert traded > monday
+    (before,) = world.standing().sessions
+    assert (before.session, before.turnover) == (FIRST.date(), traded)
 
 
 def test_a_second_dry_run_of_a_slot_is_not_taken_for_a_death(tmp_path: Path) -> None:
