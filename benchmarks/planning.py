@@ -13,7 +13,7 @@ from rebalancer.model.fees import fee_schedule
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.model.market import MarketSnapshot, Quote
 from rebalancer.model.money import FxRates
-from rebalancer.model.plan import Plan
+from rebalancer.model.plan import FREE, Plan
 from rebalancer.model.signals import Coverage, Signal, Unit
 from rebalancer.model.universe import Sleeve, Universe
 from rebalancer.planning.blend import blend
@@ -23,6 +23,7 @@ from rebalancer.planning.funding import purse
 from rebalancer.planning.live import read_live
 from rebalancer.planning.parameters import PlanParameters
 from rebalancer.planning.plan import plan_rebalance
+from rebalancer.planning.restraints import compile_restraints
 from rebalancer.planning.sizing import sizing_capital
 
 COUNT, ORDERS = 10_000, 1_000
@@ -68,14 +69,16 @@ class World:
         rules = compile_universe(self.universe)
         self.live = read_live(rules, self.account, self.market, NOW, None)
         self.blend = blend(self.live.rules, self.sleeves, self.signals, {})
+        self.restraints = compile_restraints(self.live.rules, FREE)
         self.capital = sizing_capital(self.account, self.universe, self.parameters)
         self.purse = purse(self.account, self.live, self.capital, self.parameters)
 
     def columns(self) -> Decision:
         """Return the decision from columns."""
         return decide(
-            self.live, self.blend, self.capital, self.purse, self.parameters, self.fees, Decimal(0)
-        )
+            self.live, self.blend, self.capital, self.purse, self.parameters, self.fees,
+            Decimal(0), self.restraints,
+        )  # fmt: skip
 
     def door_to_door(self) -> Plan:
         """Return the plan from objects."""

@@ -35,16 +35,22 @@ this table is a type that the rest of the program can send.
 
 Amounts are taken at the order's limit. One that is moved while it works may trade up to its worst
 approved price, `worst_price_bps` of `[execution]` (50) from its reference, and so cost that much
-more than a limit in money says. What is approved may go out for `window_seconds` and a minute: a
-buy that waits for the proceeds of sales is sent at the limit that was approved, however old its
-quote is by then, or not at all.
+more than a limit in money says. What is approved may go out for `window_seconds` and a minute, and
+never in the minutes before the close that `order_window_before_close_minutes` keeps free (a command
+of the owner's until the close; a market that never closes has none): a buy that waits for the
+proceeds of sales is sent at the limit that was approved, however old its quote is by then, or not
+at all. What rests when its approval ends gets no other price and nothing follows it; it is left to
+end with the day, or cancelled, as at the end of `window_seconds`.
 
 """
 
 _REDUCTIONS = """
 Reductions are not exempt, but from `reducing`, `leaving` and `short`, from `reduce_only` of
 `override`, and from a `hold` of `symbol-loss`: these are about openings only. What may be
-reduced is proved from the account, not taken from the plan.
+reduced is proved from the account, not taken from the plan. A reduction that is more than `size`,
+`participation`, `grid` and `venue-notional` let through in one order is cut by the plan already: it
+goes in pieces, one a run (never one leg of a `neutral` sleeve, unless the venue closes it). What
+opens is not cut but refused.
 
 """
 
@@ -53,8 +59,13 @@ _JOINT = """## The gates of all orders together
 Then all orders that are left are put into the account one after the other, reductions first,
 and these are asked of each. An order that was refused keeps its place: what it would have used
 is not given to another in this run. They are asked again each time something is released while
-orders are worked, with what has really been executed. Reductions of `rebalancer flatten` are not
-counted by `orders`: that command has a bound of its own.
+orders are worked, with what has really been executed.
+
+`orders` counts what was sent: an order that follows another, anew at another price or for its open
+rest, is one more, and where it would be one too many the rest stays unsent (`order-refused`). A
+reduction may go beyond each of these limits by half, rounded down: a limit that was used up by
+orders that followed others does not keep a portfolio in. Reductions of `rebalancer flatten` are not
+bounded by `orders`: that command has a bound of its own.
 
 """
 
@@ -79,7 +90,7 @@ LATER: Sequence[tuple[str, str, tuple[str, ...], str]] = (
     ),
     (
         "neutral",
-        "Refuse every order of a `neutral` sleeve of which one does not trade.",
+        "Refuse every order of a `neutral` sleeve of which one does not trade, or was dropped.",
         (),
         "`order-refused`",
     ),
@@ -101,17 +112,22 @@ LATER: Sequence[tuple[str, str, tuple[str, ...], str]] = (
 _AFTER = """
 Last, the venue is asked what the orders would do to the margin (`margin_previews`,
 `margin_cushion`): no answer is a no; in a dry run nobody is asked, and our own estimate
-(`margin_rate`) is marked as such. A sleeve marked `neutral` trades all of its orders or none,
-and when one is refused or rejected, the others of it go too, and nothing follows them. Before
+(`margin_rate`) is marked as such. A sleeve marked `neutral` trades all of its orders or none:
+while they are worked it opens nothing before all that it opens may go, and sells nothing while what
+it sells would not be enough to let the others go. When one is refused, rejected or dropped, the
+others of it go too: what waits is refused, what works is cancelled, and nothing follows them; only
+what was executed by then stays. The way out of what the venue closes waits for no other. Before
 each message: HALT files, the deadline, `reject-rate` of this run's own orders as far as the venue
 has answered (no other breaker), the approval's own end, and a price that is not worse than the
 approved one.
 
 ## One instrument
 
-`[[instrument]]` takes what you want of one instrument, whatever its signals say. The gate
-`override` and the joint gate `concentration` hold it; `scale` changes the targets before
-anything is planned, and what it leaves stays cash.
+`[[instrument]]` takes what you want of one instrument, whatever its signals say. The plan knows
+`no_trading` and `reduce_only`: what may not be traded is wanted as it is held, and nothing counts
+on trades that cannot be; its row in the order file says so. The gate `override` stands behind that,
+for commands too; the joint gate `concentration` holds the bounds. `scale` changes the targets
+before anything is planned, and what it leaves stays cash.
 
 """
 

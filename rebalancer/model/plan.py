@@ -34,6 +34,8 @@ class Why(IntEnum):
     KEPT = 14
     LEAVING = 15
     NOT_NAMED = 16
+    NO_TRADING = 17
+    ALL_OR_NOTHING = 18
     NO_QUOTE = 20
     ONE_SIDED = 21
     CROSSED = 22
@@ -49,6 +51,8 @@ class Why(IntEnum):
     REDUCE_ONLY = 35
     RATE_STALE = 36
     TOO_LARGE = 37
+    ONLY_REDUCED = 38
+    IN_PIECES = 39
 
     @property
     def code(self) -> str:
@@ -64,6 +68,9 @@ class Why(IntEnum):
 UNCHANGED = frozenset({Why.AT_TARGET, Why.INSIDE_BAND, Why.ROUNDS_TO_HELD})
 """The reasons of instruments that are where they should be."""
 
+UNTRADED = frozenset({Why.NO_TRADING, Why.ALL_OR_NOTHING})
+"""The reasons of instruments that the owner keeps as they are, whatever is wanted of them."""
+
 _PRICE = "price-missing"
 _SAID: Mapping[Why, tuple[str, str]] = {
     Why.ORDER: ("order", "an order is wanted"),
@@ -76,6 +83,11 @@ _SAID: Mapping[Why, tuple[str, str]] = {
     Why.KEPT: ("kept", "held: no sleeve that has it gave a signal for it"),
     Why.LEAVING: ("leaving", "it is given up: nothing is opened in it any more"),
     Why.NOT_NAMED: ("not-named", "held: the command does not name it"),
+    Why.NO_TRADING: ("no-trading", "held: the configuration says no_trading for it"),
+    Why.ALL_OR_NOTHING: (
+        "all-or-nothing",
+        "held: its sleeve trades all or nothing, and the configuration keeps a part of it",
+    ),
     Why.NO_CAPITAL: ("no-capital", "held: there is no capital to size with"),
     Why.NO_QUOTE: (_PRICE, "held: no quote"),
     Why.ONE_SIDED: (_PRICE, "held: the quote has one side only, or none"),
@@ -91,8 +103,32 @@ _SAID: Mapping[Why, tuple[str, str]] = {
     Why.SHORT_REFUSED: ("short-refused", "short positions are not allowed in it"),
     Why.REDUCE_ONLY: ("reduce-only", "only reductions are planned in this run"),
     Why.TOO_LARGE: ("too-large", "cut to the venue's largest order"),
+    Why.ONLY_REDUCED: (
+        "only-reduced",
+        "the configuration says reduce_only for it: nothing is opened in it",
+    ),
+    Why.IN_PIECES: (
+        "in-pieces",
+        "cut to what the limits let through in one order; the rest follows in the next runs",
+    ),
     Why.RATE_STALE: ("rate-stale", "no buys: its currency's rate is too old"),
 }
+
+
+@dataclass(frozen=True)
+class Restraints:
+    """What a plan keeps to in single instruments, as values; the gates stay behind it.
+
+    `untraded`: held as they are, with the reason (one of `UNTRADED`). `reduced`: nothing is opened
+    in them. `largest`: how many units (no sign) one reduction may have; what is more is cut.
+    """
+
+    untraded: Mapping[InstrumentId, Why] = field(default_factory=dict)
+    reduced: frozenset[InstrumentId] = frozenset()
+    largest: Mapping[InstrumentId, Decimal] = field(default_factory=dict)
+
+
+FREE = Restraints()
 
 
 @dataclass(frozen=True, eq=False)

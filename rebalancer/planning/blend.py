@@ -26,7 +26,7 @@ import numpy as np
 
 from rebalancer.errors import DataError
 from rebalancer.model.instrument import InstrumentId
-from rebalancer.model.plan import Why
+from rebalancer.model.plan import UNTRADED, Why
 from rebalancer.model.signals import Coverage, Signal, Unit
 from rebalancer.model.universe import Sleeve
 from rebalancer.planning.columns import Bools, Floats, Ints, RuleColumns
@@ -74,6 +74,11 @@ class Blend:
     hold: Ints
     leaving: Bools
 
+    @cached_property
+    def untraded(self) -> Bools:
+        """Return which instruments the owner keeps as they are."""
+        return np.isin(self.hold, [int(why) for why in UNTRADED])
+
     def exact_size(
         self,
         row: int,
@@ -85,6 +90,8 @@ class Blend:
     ) -> Fraction:
         """Return the wanted size of one row in size units, without any rounding."""
         total, low, high = Fraction(0), Fraction(0), Fraction(0)
+        if int(self.hold[row]) in UNTRADED:
+            return Fraction(held)
         if self.leaving[row]:
             return total
         for part in self.parts:

@@ -18,6 +18,7 @@ from rebalancer.planning.diff import Bounds, Orders, make_orders
 from rebalancer.planning.funding import Purse
 from rebalancer.planning.live import LiveColumns
 from rebalancer.planning.parameters import BandRule, PlanParameters
+from rebalancer.planning.restraints import RestraintColumns
 from rebalancer.planning.sizing import Capital, Scale, Targets, leverage_scale, targets
 
 
@@ -42,6 +43,7 @@ class Decision:
 def decide(
     live: LiveColumns, blended: Blend, capital: Capital, purse: Purse,
     parameters: PlanParameters, fees: FeeSchedule, turnover_used: Decimal,
+    restraints: RestraintColumns,
 ) -> Decision:  # fmt: skip
     """Return what to do; sizing capital must be positive."""
     rules = live.rules
@@ -59,6 +61,7 @@ def decide(
         purse=purse,
         turnover_left=_turnover_left(parameters, capital, turnover_used),
         reduce_only=not scale.reachable or bool(capital.unvalued),
+        restraints=restraints,
     )
     orders, refused = make_orders(live, change, step, bounds, fees)
     why = _reasons(live, blended, wish, band)

@@ -15,6 +15,7 @@ from rebalancer.planning.funding import Purse, Wants, within_cash, within_turnov
 from rebalancer.planning.live import LiveColumns
 from rebalancer.planning.parameters import PlanParameters
 from rebalancer.planning.prices import limit_prices
+from rebalancer.planning.restraints import RestraintColumns, pieces
 from rebalancer.planning.sizing import NEAR
 
 
@@ -40,12 +41,16 @@ class Orders:
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """What bounds a run's orders: `reduce_only`, turnover left in base currency, the purse."""
+    """What bounds a run's orders: `reduce_only`, turnover left in base currency, the purse.
+
+    `restraints` are those of single instruments.
+    """
 
     parameters: PlanParameters
     purse: Purse
     turnover_left: float | None
     reduce_only: bool
+    restraints: RestraintColumns
 
 
 def make_orders(
@@ -71,11 +76,15 @@ def make_orders(
         live, row, quantity > 0, bounds.parameters.limit_style, bounds.parameters.limit_offset_bps
     )
     least_size = live.rules.min_size[row]
+    table = _Table(row, quantity, limit, reducing, least_size)
+    piece = _pieces(live, table, lot, bounds)
+    cut, rest = np.where(piece < size, Why.IN_PIECES, cut), row[piece < size]
+    size, quantity = piece, np.sign(quantity) * piece
     emptied = reducing & (np.abs(live.held[row] + quantity) < lot) & live.rules.exempt[row]
     least = np.where(emptied, 0, _least(live, row, limit, bounds.parameters))
     small = np.where(size < least_size, Why.DUST_SIZE, np.where(size < least, Why.DUST_NOTIONAL, 0))
     _note(refused, row, small)
-    keep = small == 0
+    keep = (small == 0) & (reducing | ~np.isin(row, rest))
     table = _Table(row, quantity, limit, reducing, np.maximum(least, least_size))
     orders = _budgeted(live, table.only(keep), cut[keep], step, bounds, fees, refused)
     return orders, refused
@@ -97,6 +106,20 @@ class _Table:
         )  # fmt: skip
 
 
+def _pieces(live: LiveColumns, table: _Table, lot: Ints, bounds: Bounds) -> Ints:
+    """Return the sizes that go out in this run: of large reductions the first piece.
+
+    What is too small to be an order stays whole; a gate says why it does not go.
+    """
+    size = np.abs(table.quantity)
+    largest = bounds.restraints.largest[table.row]
+    if not np.any(table.reducing & (size > largest)):
+        return size
+    piece = pieces(size, largest, lot)
+    least = np.maximum(_least(live, table.row, table.limit, bounds.parameters), table.least)
+    return np.where(table.reducing & (piece >= np.maximum(least, 1)), piece, size)
+
+
 def _parts(held: Ints, change: Ints, step: Ints) -> tuple[Ints, Ints]:
     """Return the part of each change that reduces the holding, and the part that opens."""
     against = np.sign(held) * np.sign(change) < 0
@@ -113,7 +136,9 @@ def _allowed(live: LiveColumns, opened: Ints, bounds: Bounds, refused: Ints) -> 
     refused[barred] = Why.SHORT_REFUSED
     old = wanted & live.rate_stale & ~barred
     refused[old] = Why.RATE_STALE
-    out = barred | old
+    owner = wanted & bounds.restraints.reduced
+    refused[owner] = Why.ONLY_REDUCED
+    out = barred | old | owner
     if bounds.reduce_only:
         refused[wanted & ~out] = Why.REDUCE_ONLY
         out = wanted

@@ -15,7 +15,7 @@ from rebalancer.model.flags import RUN, ErrorFlag, Step
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.market import MarketSnapshot
 from rebalancer.model.orders import OrderIntent
-from rebalancer.model.plan import Plan, PlanColumns, Why, price_of, units
+from rebalancer.model.plan import FREE, Plan, PlanColumns, Restraints, Why, price_of, units
 from rebalancer.model.signals import Coverage, Signal
 from rebalancer.model.universe import Sleeve, Universe
 from rebalancer.planning.blend import Blend, Part, blend
@@ -24,6 +24,7 @@ from rebalancer.planning.decide import Decision, decide
 from rebalancer.planning.funding import purse
 from rebalancer.planning.live import LiveColumns, read_live
 from rebalancer.planning.parameters import BandRule, PlanParameters
+from rebalancer.planning.restraints import compile_restraints
 from rebalancer.planning.sizing import Capital, sizing_capital
 
 _FINER = 6
@@ -44,24 +45,26 @@ def plan_rebalance(  # noqa: PLR0913 - everything a plan depends on, by name
     turnover_used: Decimal = Decimal(0),
     rates_since: datetime | None = None,
     allow_delayed: bool = False,
+    restraints: Restraints = FREE,
 ) -> Plan:
     """Return what is wanted for every instrument of the universe, with its reason.
 
     `signals` has the valid ones by sleeve name; a sleeve without one keeps its lots of
     `sleeve_lots` (units), and without those its instruments are held. `turnover_used` is
     the session's traded notional so far in base currency. Rates older than `rates_since`
-    stop buys in their currency. Delayed quotes are no quotes unless `allow_delayed`. Orders come
-    in sequence; flags say what was held back and
-    why. Raises `DataError` for a sleeve whose instruments the universe does not have.
+    stop buys in their currency. Delayed quotes are no quotes unless `allow_delayed`.
+    `restraints` bound single instruments. Orders come in sequence; flags say what was held back
+    and why. Raises `DataError` for a sleeve whose instruments the universe does not have.
     """
     rules = compile_universe(universe)
     live = read_live(rules, account, market, now, rates_since, allow_delayed=allow_delayed)
-    blended = blend(live.rules, sleeves, signals, sleeve_lots)
+    bound = compile_restraints(live.rules, restraints)
+    blended = bound.kept(blend(live.rules, sleeves, signals, sleeve_lots))
     capital = sizing_capital(account, universe.index, parameters)
     if capital.sizing <= 0:
         return _nothing(live, account, capital, now)
     spendable = purse(account, live, capital, parameters)
-    decision = decide(live, blended, capital, spendable, parameters, fees, turnover_used)
+    decision = decide(live, blended, capital, spendable, parameters, fees, turnover_used, bound)
     columns, orders = _columns(live, decision), _orders(live, decision, parameters, market)
     return Plan(
         at=now,
@@ -216,6 +219,7 @@ def _sized(
         worth = part.amounts * factor * float(capital.sizing)
         sizes = np.where(part.amounts == 0, 0.0, worth / exposure)
     alone = (blended.sleeves[rows] == 1) & live.known[rows] & decision.wish.in_range[rows]
+    alone &= ~blended.untraded[rows]  # what the sleeve wants, not what is kept
     whole, ids = decision.wish.size[rows].tolist(), live.rules.universe.ids
     digits, nothing = live.rules.size_digits[rows].tolist(), Decimal(0)
     for place, (row, size, single) in enumerate(
@@ -257,7 +261,7 @@ def _flags(
                 Step.TARGETS,
                 "leverage-unreachable",
                 RUN,
-                f"what is held without a signal keeps gross leverage at {scale.reached:.4f} or "
+                f"what is held and not decided on keeps gross leverage at {scale.reached:.4f} or "
                 "cannot be valued; only reductions were planned",
             )
         )

@@ -192,7 +192,7 @@ def targets(
     asked = np.where(blended.weight == 0, 0.0, factor * blended.weight * size / per_unit)
     exact = asked + factor * blended.lots
     exact = np.clip(live.held, exact + blended.low, exact + blended.high)
-    exact = np.where(blended.hold == Why.KEPT, live.held, exact)
+    exact = np.where((blended.hold == Why.KEPT) | blended.untraded, live.held, exact)
     in_range = ~(np.abs(exact) >= LARGEST)
     lots = np.where(in_range & ~np.isnan(exact), np.abs(exact), 0.0) / step
     rounded = np.floor(lots + 0.5)
@@ -202,7 +202,8 @@ def targets(
         rounded[row] = (abs(wish) / int(step[row]) + Fraction(1, 2)) // 1
     whole = (np.sign(np.where(np.isnan(exact), 0.0, exact)) * rounded).astype(np.int64) * step
     weight = np.where(np.isnan(live.exposure), blended.weight * factor, exact * per_unit / size)
-    unpriced = np.isnan(live.exposure) & ((blended.lots != 0) | _may_keep(blended))
+    other = (blended.lots != 0) | _may_keep(blended) | blended.untraded
+    unpriced = np.isnan(live.exposure) & other
     return Targets(np.where(unpriced, np.nan, weight), whole, exact, in_range)
 
 

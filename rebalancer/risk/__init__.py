@@ -34,8 +34,10 @@ from rebalancer.risk.ladder import (
 )
 from rebalancer.risk.largest import largest_order
 from rebalancer.risk.margin import check_margin, critical
+from rebalancer.risk.order_counts import too_many_orders
 from rebalancer.risk.parameters import Limits, Override, ProtectParameters
 from rebalancer.risk.release import Funding, Release, SentOrder, funding_of, release
+from rebalancer.risk.restraints import Restraining
 from rebalancer.risk.terms import Gate, GateInput, Verdicts
 from rebalancer.risk.windows import RestartWindow, parse_restart_window
 
@@ -56,6 +58,7 @@ __all__ = [
     "ProtectParameters",
     "Release",
     "RestartWindow",
+    "Restraining",
     "SentOrder",
     "StandingVerdict",
     "StopNames",
@@ -81,6 +84,7 @@ __all__ = [
     "release",
     "remember_plan",
     "stop_groups",
+    "too_many_orders",
     "too_small",
     "trading_state",
     "unprotected",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rebalancer.model.flags import ErrorFlag, Severity
 from rebalancer.model.instrument import InstrumentId
@@ -173,7 +173,7 @@ def _refuse_openings(found: Sequence[Candidate], refused: dict[int, _No]) -> Non
 
 
 def _approve(passed: Sequence[Candidate], given: GateInput) -> tuple[ApprovedOrder, ...]:
-    deadline = given.venue_now + timedelta(seconds=given.approval_seconds)
+    deadline = _deadline(given)
     return tuple(
         ApprovedOrder(
             reference=order_reference(
@@ -190,6 +190,19 @@ def _approve(passed: Sequence[Candidate], given: GateInput) -> tuple[ApprovedOrd
         )
         for number, candidate in enumerate(passed)
     )
+
+
+def _deadline(given: GateInput) -> datetime:
+    """Return when approvals end: with their time, and before what is sent could miss the close.
+
+    What goes out after it would rest over night and trade at the next opening. The owner's
+    command may go on until the close itself.
+    """
+    ends = given.venue_now + timedelta(seconds=given.approval_seconds)
+    if given.session is None or given.session.always:
+        return ends
+    minutes = 0.0 if given.by_owner else given.limits.order_window_before_close_minutes
+    return min(ends, given.session.close - timedelta(minutes=minutes))
 
 
 def _flags(found: Sequence[Candidate], refused: Mapping[int, _No]) -> tuple[ErrorFlag, ...]:

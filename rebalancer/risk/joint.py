@@ -18,6 +18,7 @@ from rebalancer.model.fees import FeeSchedule
 from rebalancer.model.instrument import Instrument, InstrumentId, Kind
 from rebalancer.risk.candidates import unit
 from rebalancer.risk.means import Means
+from rebalancer.risk.order_counts import too_many_orders
 from rebalancer.risk.parameters import Override
 from rebalancer.risk.terms import Candidate, GateInput
 from rebalancer.risk.words import money, percent, times
@@ -135,27 +136,8 @@ class JointGate:
 
 
 def _orders(claim: Claim, totals: Totals) -> str | None:
-    """Refuse one order too many: of this run, of this session, of the last sessions.
-
-    Not a reduction of the owner's command, which bounds its own.
-    """
-    limits, before = totals.means.limits, totals.means.orders_in_session
-    if totals.means.by_owner and claim.reduces:
-        return None
-    if totals.orders > limits.max_orders_per_run:
-        return f"it is order {totals.orders} of this run; the limit is {limits.max_orders_per_run}"
-    if totals.orders + before > limits.max_orders_per_session:
-        return (
-            f"it is order {totals.orders + before} of this session; "
-            f"the limit is {limits.max_orders_per_session}"
-        )
-    of_days = totals.orders + before + totals.means.orders_before
-    if of_days > limits.orders_of_days:
-        return (
-            f"it is order {of_days} of {limits.limit_days} sessions; "
-            f"the limit is {limits.orders_of_days}"
-        )
-    return None
+    """Refuse one order too many: of this run, of this session, of the last sessions."""
+    return too_many_orders(totals.means, totals.orders, reduces=claim.reduces)
 
 
 def _turnover(claim: Claim, totals: Totals) -> str | None:

@@ -21,8 +21,9 @@ def largest_order(
 ) -> Decimal | None:
     """Return how many units one order like `intent` may have (no sign, any fraction).
 
-    The bound of the gates `size`, `participation` and `grid` together, None where nothing
-    bounds it. Where something is unknown the bound leaves it out: the gate refuses the order.
+    The bound of the gates `size`, `participation`, `grid` and `venue-notional` together, None
+    where nothing bounds it. Where something is unknown the bound leaves it out: the gate refuses
+    the order.
     """
     bounds = [] if instrument.rules.max_size is None else [instrument.rules.max_size]
     value, rates = account.net_liquidation, account.rates
@@ -32,6 +33,9 @@ def largest_order(
         if limits.max_order_notional is not None:
             worth = min(worth, limits.max_order_notional)
         bounds.append(worth / (price * unit(instrument) * rates.rate(instrument.currency)))
+    most = instrument.rules.max_notional
+    if most is not None and intent.limit:
+        bounds.append(most / (abs(intent.limit) * unit(instrument)))
     volume = None if quote is None else quote.average_volume
     if volume is not None and volume.is_finite() and volume >= 0:
         bounds.append(limits.max_participation * volume)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from rebalancer.model.flags import ErrorFlag
@@ -19,15 +19,32 @@ from rebalancer.risk.terms import GateInput, submit_flag
 
 @dataclass(frozen=True)
 class Funding:
-    """What releases are judged by: the account before the run and each order's claim on it."""
+    """What releases are judged by: the account before the run and each order's claim on it.
+
+    `ways_out` are instruments that the venue closes: their orders go out whatever a sleeve lost.
+    """
 
     means: Means
     claims: Mapping[str, Claim]
     sleeves: tuple[Sleeve, ...] = ()
+    ways_out: frozenset[InstrumentId] = frozenset()
 
-    def lost(self, rejected: Container[InstrumentId]) -> dict[InstrumentId, str]:
-        """Return the instruments of neutral sleeves of which the venue rejected one, and why."""
-        return neutral_sleeves_hit(self.sleeves, rejected)
+    def lost(
+        self, gone: Collection[InstrumentId], going: Collection[InstrumentId] = ()
+    ) -> dict[InstrumentId, str]:
+        """Return the instruments of neutral sleeves of which one does not trade, and why.
+
+        `going` are those with an order that waits or works: where it goes too, it takes the
+        other sleeves with it that have a leg in the same instrument.
+        """
+        names, hit = set(gone), dict[InstrumentId, str]()
+        while True:
+            found = neutral_sleeves_hit(self.sleeves, names) | hit  # the first reason stays
+            hit = {name: why for name, why in found.items() if name not in self.ways_out}
+            more = {name for name in going if name in hit} - names
+            if not more:
+                return hit
+            names |= more
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +82,15 @@ _No = tuple[str, str]
 def funding_of(given: GateInput, approved: Sequence[ApprovedOrder]) -> Funding:
     """Return what `release` needs, from what the gates saw."""
     wanted = {(order.instrument, order.intent.part): order.reference for order in approved}
-    claims = {}
+    claims, ways_out = {}, set()
     for candidate in candidates(given):
         reference = wanted.get((candidate.intent.instrument, candidate.intent.part))
         claim = claim_of(candidate, given.fees, given)
         if reference is not None and isinstance(claim, Claim):
             claims[reference] = claim
-    return Funding(means_of(given), claims, given.sleeves)
+            if candidate.way_out:
+                ways_out.add(candidate.intent.instrument)
+    return Funding(means_of(given), claims, given.sleeves, frozenset(ways_out))
 
 
 def release(
@@ -80,28 +99,27 @@ def release(
     sent: Sequence[SentOrder],
     *,
     final: bool = False,
+    gone: Collection[InstrumentId] = (),
 ) -> Release:
     """Return which approved orders may be sent now, in their order.
 
-    Reductions always may. Everything else may when the shared limits hold with what has
-    really happened: proceeds and smaller positions count as far as they were filled, what
-    is working counts in full, and orders ahead in the queue keep their place. What does not
-    fit waits while anything that could make room still works; then it is dropped and those
-    behind it are tried. The opening part of a reversal waits until its closing part is
-    filled whole. A neutral sleeve that lost a leg sends nothing more and what works of it is
-    to be cancelled. `final`: nothing is released any more, everything waiting is dropped.
+    Reductions may, but for those of neutral sleeves that do not trade yet. Everything else may
+    when the shared limits hold with what has really happened: proceeds and smaller positions
+    count as far as they were filled, what is working counts in full, and orders ahead in the
+    queue keep their place. What does not fit waits while anything that could make room still
+    works; then it is dropped and those behind it are tried. The opening part of a reversal waits
+    until its closing part is filled whole. A neutral sleeve opens nothing before everything it
+    opens may go. One that lost a leg, here or at the venue, sends nothing more and what works of
+    it is to be cancelled. `gone` are the instruments whose orders were dropped before. `final`:
+    nothing is released any more, everything waiting is dropped.
     """
-    lost = funding.lost({each.order.instrument for each in sent if each.rejected})
-    dropped: dict[str, _No] = {}
+    line = _Line(funding, waiting, sent, frozenset(gone))
     for order in waiting:
-        if order.instrument in lost:
-            dropped[order.reference] = ("neutral", lost[order.instrument])
-        elif _closing(order, sent) == "failed":
+        if _closing(order, sent) == "failed":
             reason = "it opens what its other part has not closed whole"
-            dropped[order.reference] = ("reversal", reason)
-    room = not final and _room_may_come(waiting, sent, dropped)
-    late = _judge(funding, waiting, sent, dropped, room=room, final=final)
-    queue = [order for order in waiting if order.reference not in dropped]
+            line.dropped[order.reference] = ("reversal", reason)
+    late = _judge(line, final=final)
+    queue, lost, dropped = line.queue(), line.lost(), line.dropped
     return Release(
         released=tuple(order for order in queue if order.reference not in late),
         waiting=tuple(order for order in queue if order.reference in late),
@@ -119,39 +137,104 @@ def release(
     )
 
 
-def _judge(
-    funding: Funding,
-    waiting: Sequence[ApprovedOrder],
-    sent: Sequence[SentOrder],
-    dropped: dict[str, _No],
-    *,
-    room: bool,
-    final: bool,
-) -> set[str]:
-    """Return who must wait; add to `dropped` who does not need to wait any longer."""
+@dataclass(frozen=True)
+class _Line:
+    """The orders that wait and those that were sent, while it is decided who may go.
+
+    `gone` were lost before; `dropped` has those of the waiting that do not go any more.
+    """
+
+    funding: Funding
+    waiting: Sequence[ApprovedOrder]
+    sent: Sequence[SentOrder]
+    gone: frozenset[InstrumentId]
+    dropped: dict[str, _No] = field(default_factory=dict)
+
+    def queue(self) -> list[ApprovedOrder]:
+        """Return who still waits."""
+        return [order for order in self.waiting if order.reference not in self.dropped]
+
+    def lost(self) -> dict[InstrumentId, str]:
+        """Return the instruments of neutral sleeves that lost a leg so far, and why."""
+        names = {each.order.instrument for each in self.sent if each.rejected} | self.gone
+        names |= {o.instrument for o in self.waiting if o.reference in self.dropped}
+        going = {each.order.instrument for each in self.sent if not each.done}
+        return self.funding.lost(names, going | {order.instrument for order in self.queue()})
+
+
+def _judge(line: _Line, *, final: bool) -> set[str]:
+    """Return who must wait; add to the dropped who does not need to wait any longer."""
     while True:
-        queue = [order for order in waiting if order.reference not in dropped]
+        lost = line.lost()
+        line.dropped.update(
+            (order.reference, ("neutral", lost[order.instrument]))
+            for order in line.queue()
+            if order.instrument in lost
+        )
+        queue = line.queue()
         late = {
             order.reference: ("reversal", "it waits for its other part to close")
             for order in queue
-            if _closing(order, sent) == "open"
+            if _closing(order, line.sent) == "open"
         }
-        late |= {r: no for r, no in _misfits(funding, queue, sent).items() if r not in late}
+        misfits = _misfits(line.funding, queue, line.sent)
+        late |= {r: no for r, no in misfits.items() if r not in late}
+        held = _held(line, queue, late)
         if final:
-            for order in queue:
-                unsent = ("time", "its time was over before it was sent")
-                dropped[order.reference] = late.get(order.reference, unsent)
+            unsent = ("time", "its time was over before it was sent")
+            line.dropped.update(
+                (o.reference, (late | held).get(o.reference, unsent)) for o in queue
+            )
             return set()
         misfit = next((o.reference for o in queue if o.reference in late), None)
-        if room or misfit is None:
-            return set(late)
-        dropped[misfit] = late[misfit]
+        if misfit is None or _room_may_come(queue, line.sent, held):
+            return {*late, *held}
+        line.dropped[misfit] = late[misfit]
+
+
+def _held(line: _Line, queue: Sequence[ApprovedOrder], late: Mapping[str, _No]) -> dict[str, _No]:
+    """Return the orders of neutral sleeves that wait for a leg that must wait, with the reason.
+
+    What such sleeves sell may have to pay for what they buy: a reduction goes out once the
+    others would fit were it, and every other one that goes out, filled whole.
+    """
+    funding = line.funding
+    neutral = {n for s in funding.sleeves if s.neutral for n in s.universe} - funding.ways_out
+    opening = {order.instrument for order in queue if not order.reduce_only}
+    wait = funding.lost({o.instrument for o in queue if o.reference in late}, opening)
+    held = {
+        order.reference: ("neutral", wait[order.instrument])
+        for order in queue
+        if order.instrument in wait and order.reference not in late and not order.reduce_only
+    }
+    while neutral:  # each round holds one more reduction, or is the last
+        misfits = _misfits(funding, queue, line.sent, neutral - _instruments(queue, held))
+        hit = funding.lost(_instruments(queue, misfits), {order.instrument for order in queue})
+        more = {
+            order.reference: ("neutral", hit[order.instrument])
+            for order in queue
+            if order.reduce_only and order.instrument in hit and order.reference not in held
+        }
+        if not more:
+            break
+        held |= more
+    return held
+
+
+def _instruments(orders: Sequence[ApprovedOrder], references: Container[str]) -> set[InstrumentId]:
+    return {order.instrument for order in orders if order.reference in references}
 
 
 def _misfits(
-    funding: Funding, queue: Sequence[ApprovedOrder], sent: Sequence[SentOrder]
+    funding: Funding,
+    queue: Sequence[ApprovedOrder],
+    sent: Sequence[SentOrder],
+    whole: Container[InstrumentId] = (),
 ) -> dict[str, _No]:
-    """Return the orders of the queue that do not fit now, with gate and reason."""
+    """Return the orders of the queue that do not fit now, with gate and reason.
+
+    Reductions in `whole` that are not over count as filled whole.
+    """
     claims: list[Claim] = []
     shares: dict[int, Share] = {}
     for each in sent:
@@ -162,12 +245,12 @@ def _misfits(
             shares[claim.place] = WHOLE
         else:
             claims.append(claim)
-            shares[claim.place] = Share(actual=part, wanted=Decimal(1))
+            shares[claim.place] = _going(each.order, part, whole)
     places: dict[int, ApprovedOrder] = {}
     for order in queue:
         claim = funding.claims[order.reference]
         claims.append(claim)
-        shares[claim.place] = Share(actual=Decimal(0), wanted=Decimal(1))
+        shares[claim.place] = _going(order, Decimal(0), whole)
         places[claim.place] = order
     over = over_limits(claims, funding.means, shares)
     return {
@@ -175,6 +258,11 @@ def _misfits(
         for place, no in over.items()
         if place in places and not places[place].reduce_only
     }
+
+
+def _going(order: ApprovedOrder, part: Decimal, whole: Container[InstrumentId]) -> Share:
+    hoped = order.reduce_only and order.instrument in whole
+    return WHOLE if hoped else Share(actual=part, wanted=Decimal(1))
 
 
 def _scaled(claim: Claim, part: Decimal) -> Claim:
@@ -201,12 +289,12 @@ def _closing(order: ApprovedOrder, sent: Sequence[SentOrder]) -> str:
 
 
 def _room_may_come(
-    waiting: Sequence[ApprovedOrder], sent: Sequence[SentOrder], dropped: Mapping[str, _No]
+    queue: Sequence[ApprovedOrder], sent: Sequence[SentOrder], held: Container[str]
 ) -> bool:
     """Return whether anything may still make room: a reduction, or an order that may end short."""
     if any(not each.done for each in sent):
         return True
-    return any(order.reduce_only and order.reference not in dropped for order in waiting)
+    return any(order.reduce_only and order.reference not in held for order in queue)
 
 
 def _flags(waiting: Sequence[ApprovedOrder], dropped: Mapping[str, _No]) -> tuple[ErrorFlag, ...]:

@@ -32,7 +32,8 @@ class GateInput:
     `bought` and `sold` are what this session traded already. `*_before` are those of the
     sessions before this one that `limit_days` counts. `overrides` is what the owner wants of
     single instruments. `by_owner`: a command of the owner's, not a run; the number of its
-    reductions has a bound of its own. An approval ends `approval_seconds` after `venue_now`.
+    reductions has a bound of its own. An approval ends `approval_seconds` after `venue_now` at the
+    latest.
     """
 
     portfolio: str

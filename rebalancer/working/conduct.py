@@ -12,7 +12,12 @@ from rebalancer.model.orders import OrderStatus
 from rebalancer.model.plan import Plan
 from rebalancer.model.records import Mode, RunTally, Standing
 from rebalancer.ports import Desk
-from rebalancer.risk import evaluate_plan, evaluate_refusals, remember_plan
+from rebalancer.risk import (
+    evaluate_plan,
+    evaluate_refusals,
+    parse_restart_window,
+    remember_plan,
+)
 from rebalancer.working.counters import mark
 from rebalancer.working.page import RunPage
 
@@ -79,16 +84,27 @@ def refused_too_often(desk: Desk, page: RunPage, now: datetime) -> bool:
     return bool(verdict.flags)
 
 
+def restarts(desk: Desk, page: RunPage, now: datetime) -> bool:
+    """Return whether the gateway's restart is due: what is sent then vanishes."""
+    window = parse_restart_window(desk.limits.restart_window)
+    if window is None or not window.contains(now):
+        return False
+    page.flag("restart-window", f"the gateway restarts in {window}: nothing more is sent")
+    return True
+
+
 def plan_remembered(desk: Desk, page: RunPage) -> Standing:
     """Return what is remembered, with what the venue took of this run's plan.
 
-    What was not sent, or refused there, makes no plan a usual one. A dry run sends nothing:
-    there what passed the gates counts. A command is no plan of the signals.
+    What was not sent, or refused there, makes no plan a usual one. What follows an order is the
+    rest of it and counts with it. A dry run sends nothing: there what passed the gates counts. A
+    command is no plan of the signals.
     """
     if page.command or page.first_account is None:
         return page.standing
     dry = desk.mode is Mode.DRY_RUN
-    taken = [order for order in page.approved if dry or _taken(page, order.reference)]
+    first = {(order.instrument, order.intent.part): order for order in reversed(page.approved)}
+    taken = [order for order in first.values() if dry or _taken(page, order.reference)]
     sent = sum((Decimal(str(order.intent.notional)) for order in taken), Decimal(0))
     return remember_plan(page.standing, page.first_account, page.slot, sent)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from rebalancer.execution.parameters import WorkParameters
 from rebalancer.model.account import AccountSnapshot
@@ -18,7 +19,7 @@ from rebalancer.model.records import EntryKind, Standing
 from rebalancer.planning import plan_rebalance, scaled_signals
 from rebalancer.planning.parameters import Funding
 from rebalancer.ports import Desk, Hands, SignalsRead, Venue
-from rebalancer.risk import GateInput, Verdicts, apply_gates, critical
+from rebalancer.risk import GateInput, Restraining, Verdicts, apply_gates, critical
 from rebalancer.risk import check_margin as judge_margin
 from rebalancer.working.bookkeeping import intents_in, slot_of
 from rebalancer.working.conduct import judge_plan
@@ -40,7 +41,8 @@ def make_plan(
     """Return what is wanted for every instrument.
 
     A sleeve whose generator failed in this run is held even if its old file is still valid.
-    Rates older than the last session do not pay for buys.
+    Rates older than the last session do not pay for buys. It is made again until it keeps to
+    what its own orders add: each time one instrument more at least, mostly none.
     """
     failed = {
         flag.subject.removeprefix("sleeve:")
@@ -49,7 +51,8 @@ def make_plan(
     }
     signals = {name: signal for name, signal in targets.signals.items() if name not in failed}
     closed = desk.sessions.last_closed(market.at)
-    return plan_rebalance(
+    planned = partial(
+        plan_rebalance,
         desk.universe,
         desk.sleeves,
         scaled_signals(signals, {name: each.scale for name, each in desk.overrides.items()}),
@@ -63,6 +66,15 @@ def make_plan(
         rates_since=None if closed is None else closed.open,
         allow_delayed=desk.limits.allow_delayed_quotes,
     )
+    restraining = Restraining(
+        desk.universe, desk.sleeves, desk.overrides, desk.limits, account, market
+    )
+    restraints = restraining.first()
+    plan = planned(restraints=restraints)
+    while (further := restraining.further(restraints, plan.orders)) != restraints:
+        restraints = further
+        plan = planned(restraints=restraints)
+    return plan
 
 
 def gate(
@@ -145,7 +157,8 @@ def check_margin(
     for order in critical(gated.approved, desk.limits):
         if page.stop() is not None:  # a question is a message to the venue too
             return _nothing_more(gated, page)
-        previews[order.reference] = hands.preview(order.place(now))
+        # An approval that has ended meanwhile is asked about all the same: nothing is sent by that.
+        previews[order.reference] = hands.preview(order.place(min(now, order.deadline)))
     if page.flags != known:
         gated = _gated_again(gated, page)
     verdicts = judge_margin(gated.approved, previews, account, desk.limits, desk.sleeves)

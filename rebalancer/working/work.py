@@ -40,19 +40,18 @@ from rebalancer.ports import Desk, Hands, Venue
 from rebalancer.risk import (
     Funding,
     SentOrder,
-    parse_restart_window,
     release,
     too_small,
 )
 from rebalancer.working.call_back import call_back, call_off, look_up
-from rebalancer.working.conduct import refused_too_often
-from rebalancer.working.heirs import following
+from rebalancer.working.conduct import refused_too_often, restarts
+from rebalancer.working.heirs import following, never_worked, no_heir, sent_orders
 from rebalancer.working.page import RunPage
-from rebalancer.working.unsent import not_sent
+from rebalancer.working.unsent import not_sent, tell_rejected
 
 MOST_IDLE_ROUNDS = 3
 MOST_HEIRS = 20
-"""So many orders may follow one that was approved; they count in the session's limit."""
+"""So many orders may follow one that was approved; they count in the limits on orders."""
 
 
 def work(
@@ -76,8 +75,9 @@ def work(
         shift.make_moves()
         shift.listen()
     call_back(desk, venue, hands, page, shift.take)
+    shift.drop_waiting()
     shift.look_up_silent()
-    shift.explain_unsent()
+    tell_rejected(page)
     page.now = venue.now()
 
 
@@ -95,11 +95,14 @@ class Shift:
         self.desk, self.venue, self.hands, self.page = desk, venue, hands, page
         self.waiting = sorted(approved, key=lambda o: (o.intent.wave, o.intent.sequence))
         self.states: dict[str, OrderState] = {}
-        self.ends = venue.now() + timedelta(seconds=desk.working.window_seconds)
+        ends = venue.now() + timedelta(seconds=desk.working.window_seconds)
+        self.ends = min([ends, *(order.deadline for order in approved)])
         self.stopped = False
         self.idle = 0
         self.funding: Funding | None = page.funding(approved) if approved else None
         self.heirs: dict[str, list[str]] = {order.reference: [] for order in approved}
+        self.dropped: set[InstrumentId] = set()
+        self.last: set[str] = set()  # first orders whose last one has gone out
         self.next_sequence = 1 + max(
             (int(order.reference.rpartition(".")[2]) for order in approved), default=0
         )
@@ -131,7 +134,8 @@ class Shift:
         if self.stopped or self.funding is None or not self._may_send():
             return
         late = self.venue.now() >= self.ends
-        answer = release(self.funding, self.waiting, self._sent(), final=late)
+        sent, gone = self._sent(), self._gone()
+        answer = release(self.funding, self.waiting, sent, final=late, gone=gone)
         self.waiting = list(answer.waiting)
         self._drop(answer.dropped, answer.flags)
         for reference in answer.cancel:
@@ -177,7 +181,7 @@ class Shift:
         self._peg([name for name, move in sorted(moves.items()) if isinstance(move, Peg)])
         for reference, move in sorted(moves.items()):
             if isinstance(move, Replace):
-                if self._may_send():
+                if self._may_move(self.states[reference]):
                     self.take(self.hands.replace(move))
                 # Asked for even when it may not go out: it is not asked for again and again.
                 self.states[reference] = asked(self.states[reference], move, self.venue.now())
@@ -199,15 +203,14 @@ class Shift:
             state, now = self.states[reference], self.venue.now()
             price = self._peg_price(state, quotes.get(state.instrument))
             self.states[reference] = asked(state, Peg(reference), now)
-            if price is None or price == state.limit or not self._may_send():
+            if price is None or price == state.limit or not self._may_move(state):
                 continue
             if universe[state.instrument].kind is Kind.SPOT:
                 self._cancel(reference)
                 ending = CancelRequest(reference, "the market moved", Then.PEG)
                 self.states[reference] = asked(self.states[reference], ending, now)
-            elif now <= state.approved.deadline:
-                move = state.approved.replace(price, now)
-                self.take(self.hands.replace(move))
+            else:
+                self.take(self.hands.replace(state.approved.replace(price, now)))
 
     def _peg_price(self, state: OrderState, quote: Quote | None) -> Decimal | None:
         now, oldest = self.venue.now(), self.desk.limits.quote_max_age_seconds
@@ -220,7 +223,7 @@ class Shift:
             return []
         for root, heirs in self.heirs.items():
             state = self.states.get(heirs[-1] if heirs else root)
-            if len(heirs) >= MOST_HEIRS or state is None or self.page.in_doubt(state.reference):
+            if state is None or root in self.last or self.page.in_doubt(state.reference):
                 continue
             if state.instrument in lost or now >= window_end(state, self.desk.working):
                 continue
@@ -235,7 +238,8 @@ class Shift:
     def _follow_up(self) -> None:
         """Send what follows orders that ended open, each with a reference of its own.
 
-        Their ends are confirmed and their executions seen: nothing is sent twice.
+        Their ends are confirmed and their executions seen: nothing is sent twice. What would be
+        one order too many stays here.
         """
         ended = self._ended_open()
         if not ended or not self._may_send():
@@ -246,11 +250,16 @@ class Shift:
         for state, then in ended:
             if state.instrument in self._lost():  # while those before it were sent
                 continue
+            root = next(n for n, h in self.heirs.items() if state.reference in (n, *h))
+            if self._one_too_many(state):
+                self.last.add(root)
+                continue
             own = self._peg_price(state, quotes.get(state.instrument)) if quotes else None
             heir = following(state, then, self.next_sequence, own)
             self.next_sequence += 1
-            root = next(n for n, h in self.heirs.items() if state.reference in (n, *h))
             self.heirs[root].append(heir.reference)
+            if len(self.heirs[root]) >= MOST_HEIRS:
+                self.last.add(root)
             self.page.approved.append(heir)
             refused = then is Then.PEG and state.asked_cancel is None
             self.send([heir])
@@ -298,44 +307,23 @@ class Shift:
         if names and self.hands.sends:
             call_off(self.desk, self.venue, self.hands, self.page, self.take, names)
 
-    def explain_unsent(self) -> None:
-        """Flag what the venue refused, and refuse what was approved and never sent."""
-        for reference, order in self.page.orders.items():
-            if order.status is OrderStatus.REJECTED and reference in self.page.intents:
-                self.page.flag(
-                    "order-rejected",
-                    f"the venue refused {order.quantity:f} {order.instrument}: "
-                    f"{order.message or 'no reason given'}",
-                    order.instrument,
-                )
+    def drop_waiting(self) -> None:
+        """Refuse what was approved and never sent: its time is over."""
         if self.waiting and self.funding is not None:
-            answer = release(self.funding, self.waiting, self._sent(), final=True)
+            sent, gone = self._sent(), self._gone()
+            answer = release(self.funding, self.waiting, sent, final=True, gone=gone)
             self._drop(answer.dropped, () if self.stopped else answer.flags)
             self.waiting = []
 
     def _sent(self) -> tuple[SentOrder, ...]:
         """Return what was sent, an order and what followed it as one."""
         going = {state.reference for state, _ in self._ended_open()}
-        found = []
-        for root, heirs in self.heirs.items():
-            chain = [self.states[name] for name in (root, *heirs) if name in self.states]
-            if not chain:
-                continue
-            last = chain[-1]
-            going |= {last.reference} if self.page.in_doubt(last.reference) else set()
-            found.append(
-                SentOrder(
-                    chain[0].approved,
-                    sum((state.filled for state in chain), Decimal(0)),
-                    last.done and last.reference not in going,
-                    rejected=last.status is OrderStatus.REJECTED,
-                    last=last.reference,
-                )
-            )
-        return tuple(found)
+        going |= {name for name in self.states if self.page.in_doubt(name)}
+        return sent_orders(self.heirs, self.states, going)
 
     def _drop(self, dropped: Sequence[RefusedOrder], flags: Sequence[ErrorFlag]) -> None:
         self.page.refused.extend(dropped)
+        self.dropped |= {refused.intent.instrument for refused in dropped}
         gone = {(refused.intent.instrument, refused.intent.part) for refused in dropped}
         self.page.approved = [
             order
@@ -345,11 +333,27 @@ class Shift:
         for flag in flags:
             self.page.raised(flag)
 
+    def _gone(self) -> set[InstrumentId]:
+        """Return the instruments of orders that were dropped, rejected, or never left."""
+        return self.dropped | never_worked(self.heirs, self.states)
+
     def _lost(self) -> Mapping[InstrumentId, str]:
-        """Return the instruments of neutral sleeves that lost a leg at the venue, and why."""
-        states = self.states.values()
-        rejected = {each.instrument for each in states if each.status is OrderStatus.REJECTED}
-        return self.funding.lost(rejected) if self.funding is not None and rejected else {}
+        """Return the instruments of neutral sleeves that lost a leg, and why; none in a dry run."""
+        gone = self._gone() if self.hands.sends else set()
+        if self.funding is None or not gone:
+            return {}
+        going = {order.instrument for order in self.waiting}
+        going |= {state.instrument for state in self.states.values() if not state.done}
+        return self.funding.lost(gone, going)
+
+    def _one_too_many(self, state: OrderState) -> bool:
+        """Return whether what follows an order is one too many; say so."""
+        left = [each for each in self.states.values() if each.status is not OrderStatus.NOT_SENT]
+        number = len(left) + len(self.waiting) + 1  # who waits was approved before
+        words = no_heir(state, self.funding, number)
+        if words:
+            self.page.flag("order-refused", words, state.instrument)
+        return bool(words)
 
     def _give_up(self, reference: str) -> None:
         """Cancel an order whose neutral sleeve lost a leg: it is moved and followed no more."""
@@ -376,16 +380,13 @@ class Shift:
         """Return whether messages may still go out; what stopped them once stops them all."""
         if not self.stopped:
             refused = refused_too_often(self.desk, self.page, self.venue.now())
-            self.stopped = self.page.stop() is not None or refused or self._restarts()
+            self.stopped = self.page.stop() is not None or refused
+            self.stopped = self.stopped or restarts(self.desk, self.page, self.venue.now())
         return not self.stopped
 
-    def _restarts(self) -> bool:
-        """Return whether the gateway's restart is due: what is sent then vanishes."""
-        window, now = parse_restart_window(self.desk.limits.restart_window), self.venue.now()
-        if window is None or not window.contains(now):
-            return False
-        self.page.flag("restart-window", f"the gateway restarts in {window}: nothing more is sent")
-        return True
+    def _may_move(self, state: OrderState) -> bool:
+        """Return whether an order may still get another price: its approval has not ended."""
+        return self._may_send() and self.venue.now() <= state.approved.deadline
 
     def take(self, events: Sequence[VenueEvent]) -> None:
         """Journal events and let the orders they are about know."""

@@ -185,7 +185,7 @@ def test_a_cap_that_cannot_be_reached_is_told_with_what_keeps_it() -> None:
     ]
     words = next(f.message for f in made.flags if f.code == "leverage-unreachable")
     assert words == (
-        "what is held without a signal keeps gross leverage at 1.2000 or cannot be valued; only "
+        "what is held and not decided on keeps gross leverage at 1.2000 or cannot be valued; only "
         "reductions were planned"
     )
 

@@ -43,6 +43,19 @@ def test_the_venues_own_largest_counts() -> None:
     assert largest_order(an_intent(A, "-100"), small, None, HELD, Limits()) == 7
 
 
+def test_the_venues_largest_notional_counts_at_the_limit() -> None:
+    stock = a_stock(A, multiplier=d(2))
+    small = replace(stock, rules=replace(stock.rules, max_notional=d(1980)))
+    # 1,980 at 99 a point and 2 a point: ten of them, which the gate lets through, and no more.
+    intent = an_intent(A, "-100", "99", reference_price=d("100"))
+    assert largest_order(intent, small, None, HELD, Limits()) == 10
+    for size, gates in (("-10", set()), ("-11", {"venue-notional"})):
+        given = gate_input([replace(intent, quantity=d(size))], account=HELD, stocks=[small])
+        assert {refused.gate for refused in apply_gates(given).refused} == gates
+    free = replace(intent, limit=d(0))  # a spread's price: its gate has nothing to say
+    assert largest_order(free, small, None, HELD, Limits()) == d("125.00125")
+
+
 def test_what_is_not_known_bounds_nothing() -> None:
     broke = replace(HELD, net_liquidation=d("NaN"))
     assert largest_order(an_intent(A, "-100"), a_stock(A), None, broke, Limits()) is None

@@ -20,8 +20,8 @@ from tests.unit.risk.builders import (
 
 LIMITS = (
     {"max_orders_per_run": 1},
-    {"max_orders_per_session": 70},
-    {"max_orders_per_days": 70},
+    {"max_orders_per_session": 47},  # half as many again are 70
+    {"max_orders_per_days": 47},
 )
 
 

@@ -220,18 +220,21 @@ def test_no_order_is_one_too_many_of_a_run_a_session_or_the_last_sessions(
 ) -> None:
     limits, wanted = asked.limits, len(asked.intents)
     of_days = limits.max_orders_per_days or limits.max_orders_per_session * 5 // 2
-    room = min(
-        limits.max_orders_per_run,
-        limits.max_orders_per_session - asked.orders_in_session,
-        of_days - asked.orders_in_session - asked.orders_before,
-        wanted,
-    )
+
+    def room(half: int) -> int:
+        return min(
+            limits.max_orders_per_run * half // 2,
+            limits.max_orders_per_session * half // 2 - asked.orders_in_session,
+            of_days * half // 2 - asked.orders_in_session - asked.orders_before,
+        )
+
     verdicts = apply_gates(asked)
     refused = refused_by(verdicts, "orders")
     reductions = sum(intent.quantity < 0 for intent in asked.intents)
     # A command of the owner's bounds its own reductions; they take their places all the same.
-    least = reductions if asked.by_owner else 0
-    assert len(verdicts.approved) == max(room, least)
+    reduced = reductions if asked.by_owner else max(min(room(3), reductions), 0)
+    opened = max(min(room(2), wanted) - reductions, 0)
+    assert len(verdicts.approved) == reduced + opened
     assert len(refused) == wanted - len(verdicts.approved)
     assert all("it is order" in each.reason and "the limit is" in each.reason for each in refused)
 
