@@ -86,7 +86,11 @@ def _troubles(record: RunRecord, standing: Standing) -> dict[str, Trouble]:
         if flag.severity is not Severity.NOTE:
             found.setdefault(alert_key(flag), flag)
     step = Step(record.reached)
-    named = any(flag.severity is Severity.HALT and flag.step == step for flag in record.flags)
+    # A deadline is noticed a step before the one in which the run ends by it.
+    named = any(
+        flag.severity is Severity.HALT and (flag.step == step or flag.code == "deadline")
+        for flag in record.flags
+    )
     if record.outcome is Outcome.FAILED and not named:
         failure = ErrorFlag(step, "run-failed", RUN, Severity.HALT, "the run broke off")
         found.setdefault(alert_key(failure), failure)

@@ -47,9 +47,13 @@ def breakers_obeyed(case: Case) -> Iterator[Violation]:
 
 def _against_halt_files(case: Case) -> Iterator[Violation]:
     """Yield what went out while a HALT file stood, but for the end of orders."""
+    free: tuple[int, str] | None = None
     for place, run, arrival in case.arrivals("new", "change", "stop"):
-        asked = arrival.message.startswith("hands.")
-        exact = asked or case.evidence.venue == "binance"
+        order, asked = (place, arrival.reference), arrival.message.startswith("hands.")
+        # At Binance our hands ask at once; only the first message they were free to send may be
+        # under way when the file comes.
+        exact = asked or (case.evidence.venue == "binance" and order != free)
+        free = order if asked and not arrival.halt else None
         # A message that was under way when the file came is not the program's fault; a stop
         # belongs to a ladder that was begun before.
         if arrival.halt and (run.halt or (exact and arrival.verb != "stop")):

@@ -191,8 +191,14 @@ def _lost(case: Case, run: RunEvidence) -> bool:
 
 
 def _daily(case: Case, run: RunEvidence, post: Post) -> Iterator[str]:
-    """Yield the session's mail that was owed all the time while a run was at work."""
-    ended = run.record is not None and not run.killed and run.record.outcome is not Outcome.FAILED
+    """Yield the session's mail that was owed all the time while a run was at work.
+
+    A command leaves it to the next run.
+    """
+    record = run.record
+    if record is None or record.command:
+        return
+    ended = not run.killed and record.outcome is not Outcome.FAILED
     times = _owed(case, run.ended)
     if not times or not ended or _unreported(run) or max(times)[0] > run.slot:
         return

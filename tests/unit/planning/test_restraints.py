@@ -77,6 +77,12 @@ def test_the_word_of_the_owner_is_stronger_than_what_is_leaving() -> None:
     assert of_a(made).target_quantity == D(50)
 
 
+def test_why_others_stay_as_they_are_is_still_said() -> None:
+    made = plan([A, B], None, HALF_A, PRICES, restraints=KEEP_A)
+    assert made.orders == ()
+    assert why(made) == {"A": "no-trading", "B": "no-signal"}
+
+
 def test_half_a_lot_of_it_is_kept_too() -> None:
     # 0.5 lies between two whole shares: the nearest of what is held is a share, of nothing is none.
     made = plan([A], {A: "0"}, account("1000", {A: "0.5"}), PRICES, restraints=KEEP_A)

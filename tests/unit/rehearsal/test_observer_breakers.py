@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ def test_a_request_to_binance_that_began_after_the_file_came_is_seen(tmp_path: P
     scene.venue = "binance"
     scene.runs[0].arrivals = (an_arrival(message="POST /fapi/v1/order", halt=True),)
     assert OBEYED in scene.broken(tmp_path)
+
+
+def test_only_the_first_request_of_what_was_asked_before_the_file_came_was_under_way(
+    tmp_path: Path,
+) -> None:
+    scene = Scene()
+    scene.venue = "binance"
+    asked, heard = an_arrival(message="hands.submit"), an_arrival(message="POST /fapi/v1/order")
+    scene.runs[0].arrivals = (asked, replace(heard, halt=True))
+    assert OBEYED not in scene.broken(tmp_path)
+    scene.runs[0].arrivals = (asked, replace(heard, halt=True), replace(heard, halt=True))
+    assert OBEYED in scene.broken(tmp_path / "again")
+    scene.runs[0].arrivals = (replace(asked, halt=True), replace(heard, halt=True))
+    assert OBEYED in scene.broken(tmp_path / "late")
+    scene.runs[0].arrivals = (replace(asked, reference="another"), replace(heard, halt=True))
+    assert OBEYED in scene.broken(tmp_path / "another")
 
 
 def test_a_cancel_while_a_halt_file_stands_is_fine(tmp_path: Path) -> None:

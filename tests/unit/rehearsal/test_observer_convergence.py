@@ -194,6 +194,27 @@ def test_a_session_mail_that_was_gone_is_owed_until_the_next_of_its_kind(
     assert bool(told) == seen
 
 
+@pytest.mark.parametrize(("command", "seen"), [("", True), ("flatten", False), ("cancel", False)])
+def test_the_mail_of_a_session_is_no_business_of_a_command(
+    tmp_path: Path, command: str, seen: bool
+) -> None:
+    scene = Scene()
+    scene.post = True
+    days = [SLOTS[0].date() - timedelta(days=each) for each in (2, 1, 0)]
+    scene.sessions = SessionTable(
+        "XNYS",
+        [
+            Session(day, slot - timedelta(minutes=5), slot + timedelta(minutes=50))
+            for day, slot in zip(days, SLOTS, strict=True)
+        ],
+    )
+    scene.change(SLOTS[1], command=command)
+    for run, day in zip(scene.runs, days, strict=True):
+        run.mails = () if run.slot == SLOTS[1] else ((f"books: session start {day}", ""),)
+    told = [each.words for each in scene.judged(tmp_path) if "never written" in each.words]
+    assert bool(told) == seen
+
+
 def _line(scene: Scene, **changes: Any) -> None:
     """Change the row of A in the last run's order file."""
     first, *rest = scene.records[LAST].lines

@@ -111,6 +111,17 @@ def test_a_failure_without_a_flag_is_told_too_and_once() -> None:
     assert len(elsewhere.mails) == 1
 
 
+def test_a_run_that_ends_by_its_deadline_hides_no_failure_after_it() -> None:
+    late = record(outcome=Outcome.FAILED, reached=5, flags=(flag("deadline", "HALT", step=4),))
+    first = alert_mails(late, Standing())
+    assert first.mails[0].subject == "demo: FAILED, deadline"
+    full = flag("run-failed", "HALT", message="the disk is full", step=5)
+    second = alert_mails(
+        later(record(outcome=Outcome.FAILED, reached=5, flags=(full,))), after(first)
+    )
+    assert "the disk is full" in words(second)
+
+
 def test_a_venue_that_cannot_be_reached_all_night_is_one_mail_and_one_recovery() -> None:
     down = record(
         outcome=Outcome.FAILED,

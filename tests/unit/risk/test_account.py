@@ -264,3 +264,9 @@ def test_rates_count_for_accrued_money_and_gross_value_too() -> None:
         net_liquidation=d(43_750), gross_position_value=d(11_250),
     )  # fmt: skip
     assert codes(account) == []
+
+
+def test_what_is_worth_nothing_adds_nothing() -> None:
+    worthless = a_position(A, "5", "0")
+    account = an_account(worthless, a_position(B, "1", "10"), cash={"USD": "100"})
+    assert codes(replace(account, gross_position_value=d(10))) == []

@@ -195,3 +195,41 @@ def test_the_way_out_of_what_the_venue_closes_waits_for_no_leg() -> None:
     assert release(funding, (), [sent(out)], gone={B}).cancel == ()
     # Its own loss is one to the others.
     assert noes(release(funding, [buy], (), gone={A}))[0][1] == "neutral"
+
+
+def test_a_leg_that_waits_keeps_the_other_sleeves_it_is_in_waiting() -> None:
+    sleeves = (
+        Sleeve("first", (B, C), Decimal("0.5"), neutral=True),
+        Sleeve("other", (B, D), Decimal("0.5"), neutral=True),
+    )
+    intents = (SALE, BUYS[0], an_intent(D, "1"), BUYS[1])
+    funding, (sale, *buys) = approved(*intents, sleeves=sleeves)
+    # 10 + 1,200 pay for B (1,001) and D (101), and not for C (901).
+    found = release(funding, buys, [sent(sale, "-12")])
+    assert (found.released, found.waiting) == ((), tuple(buys))
+
+
+def test_a_sale_that_waits_keeps_the_sales_of_its_other_sleeve_waiting() -> None:
+    sleeves = (
+        Sleeve("first", (D, C), Decimal("0.5"), neutral=True),
+        Sleeve("other", (D, B), Decimal("0.5"), neutral=True),
+    )
+    held = [a_position(A, "20"), a_position(D, "2"), a_position(B, "2")]
+    account = an_account(*held, cash={"USD": "10"})
+    intents = (SALE, an_intent(D, "-2"), an_intent(B, "-2"), BUYS[1])
+    funding, orders = approved(*intents, sleeves=sleeves, account=account)
+    # 10 and 199 each of D and B are not the 901 of C: A must pay.
+    found = release(funding, orders, ())
+    assert (found.released, found.waiting) == (orders[:1], orders[1:])
+    found = release(funding, orders[1:], [sent(orders[0])], final=True)
+    assert [each[:2] for each in noes(found)] == [(D, "neutral"), (B, "neutral"), (C, "cash")]
+
+
+def test_a_sale_that_must_wait_lets_no_other_leg_go_before_it() -> None:
+    sleeve = Sleeve("all", (D, B, C), Decimal(1), neutral=True)
+    account = an_account(a_position(A, "20"), a_position(D, "2"), cash={"USD": "150"})
+    intents = (SALE, an_intent(D, "-2"), an_intent(B, "1"), BUYS[1])
+    funding, orders = approved(*intents, sleeves=(sleeve,), account=account)
+    # 150 are enough for B (101); with D's 199 they are not for C (901) too.
+    found = release(funding, orders, ())
+    assert (found.released, found.waiting) == (orders[:1], orders[1:])
