@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import warnings
 from datetime import date, datetime, timedelta
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rebalancer.errors import DataError, RebalancerError
-from rebalancer.model.sessions import PackedSessions, SessionTable, every_day
+from rebalancer.model.sessions import PackedSessions, SessionTable, day_number, every_day
 
 ALWAYS_OPEN = "24/7"
 """The calendar of a venue that never closes; needs neither file nor library."""
@@ -28,6 +29,7 @@ AFTER = timedelta(days=60)
 RENEW_AFTER = timedelta(days=30)
 
 _SCHEMA = 1
+_DAY = 24 * 60
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_/.+-]{0,31}")
 
 
@@ -129,6 +131,11 @@ def _path(folder: Path, name: str, year: int) -> Path:
     return folder / f"{name.replace('/', '-')}-{year}.json"
 
 
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
+
+
 def _read(path: Path, today: date | None) -> dict[str, Any] | None:
     """Return a compiled year, None when it is missing, damaged, another schema's or too old.
 
@@ -136,16 +143,32 @@ def _read(path: Path, today: date | None) -> dict[str, Any] | None:
     """
     try:
         content = json.loads(path.read_bytes())
-        usable = content["schema"] == _SCHEMA and (
-            len(content["days"]) == len(content["opens"]) == len(content["closes"])
-        )
         compiled, year = date.fromisoformat(content["compiled"]), int(content["year"])
-        content["half_days"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        usable = content["schema"] == _SCHEMA and _holds(content, year)
+        usable = usable and path == _path(path.parent, content["calendar"], year)
+    except _UNREADABLE:
         return None
     if today is not None and compiled <= date(year, 12, 31):
         usable = usable and abs(today - compiled) <= RENEW_AFTER
     return content if usable else None
+
+
+def _holds(content: dict[str, Any], year: int) -> bool:
+    """Return whether columns can be sessions of a year: one after the other, none for days.
+
+    Raises `ValueError`, `TypeError` or `OverflowError` for what is no number at all.
+    """
+    days, opens, closes = content["days"], content["opens"], content["closes"]
+    first, last = day_number(date(year, 1, 1)), day_number(date(year, 12, 31))
+    end = -math.inf
+    for day, start, stop in zip(days, opens, closes, strict=True):
+        begun = day * _DAY
+        if {type(day), type(start), type(stop)} != {int} or not first <= day <= last:
+            return False
+        if not (begun - _DAY <= start < stop <= begun + 2 * _DAY and end <= start):
+            return False
+        end = stop
+    return set(content["half_days"]) <= set(days)
 
 
 def _packed(years: list[dict[str, Any] | None]) -> PackedSessions:

@@ -197,7 +197,9 @@ def _judged(
             valid_for=None if seconds is None else timedelta(seconds=seconds),
         )
         signal = signal_of(answer, sleeve, now, generator=plugin.stem[:64], fingerprint=fingerprint)
-    except (DataError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (
+        DataError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+    ) as error:  # fmt: skip
         known = isinstance(error, DataError)
         why = str(error) if known else f"what came back is not an answer ({error})"
         return _flag("generator-rubbish", sleeve, f"{plugin.name}: {why}")

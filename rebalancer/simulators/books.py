@@ -228,7 +228,7 @@ def _leave_out(plain: dict[str, object], names: tuple[str, ...]) -> None:
 def _plain(path: Path, content: bytes) -> dict[str, object]:
     try:
         plain = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(plain, dict) or not isinstance(plain.get("schema"), int):
         raise _damaged(path, "it has no schema")

@@ -41,7 +41,8 @@ class State:
         cut = dice.random() < 0.3
         if cut:  # the last run did not get as far as its record
             life.last_run(folder, HOURS - 1).joinpath("record.json").unlink()
-        done = [self._damage(dice, state) for _ in range(dice.choice((1, 1, 1, 2)))]
+        tries = range(dice.choice((1, 1, 1, 2)))
+        done = [each for _ in tries if (each := self._damage(dice, state)) is not None]
         found.what = f"{life.name}{' without its last record' if cut else ''}: " + "; ".join(
             words for words, _ in done
         )
@@ -67,14 +68,16 @@ class State:
         took = clock_minutes(life, folder)
         found.expect(took <= MOST_MINUTES, f"the run took {took:.0f} minutes of the venue's time")
 
-    def _damage(self, dice: Random, state: Path) -> tuple[str, Path]:
+    def _damage(self, dice: Random, state: Path) -> tuple[str, Path] | None:
         files = sorted(path for path in state.rglob("*") if path.is_file())
-        calendars = sorted(path for path in (state.parent / "calendars").glob("*"))
+        calendars = sorted(p for p in (state.parent / "calendars").glob("*") if p.is_file())
         truth = [p for p in files if p.name in ("breakers.json", "fills.jsonl", "equity.csv")]
         last = [p for p in files if p.parent.parent.name == "runs"]
         journals = [p for p in last if p.name == "journal.jsonl"][-1:]
         pool = dice.choice((truth, truth, last, journals, files, files + calendars))
-        path = dice.choice(pool or files)
+        if not files + calendars:
+            return None  # all of it went with the first one
+        path = dice.choice(pool or files or calendars)
         what = dice.choice(("bytes", "bytes", "text", "text", "text", "text", "other", "thing"))
         content = path.read_bytes()
         if what == "bytes":

@@ -50,6 +50,19 @@ BAD = {
         "generator-rubbish",
         "is not in the universe",
     ),
+    "it answers too deep to be read": (
+        """
+        import os
+        for end in range(3, 64):
+            try:
+                os.write(end, b'[' * 20000 + b'\\n')
+            except OSError:
+                pass
+        return TargetWeights({name: 0.45 for name in context.universe})
+        """,
+        "generator-rubbish",
+        "is not an answer",
+    ),
     "it wants too much": (
         "return TargetWeights({name: 5.0 for name in context.universe})",
         "generator-rubbish",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,6 +193,71 @@ def test_a_file_of_columns_that_do_not_fit_is_compiled_again(tmp_path: Path) -> 
     content = json.loads(path.read_text())
     content["opens"].pop()
     path.write_text(json.dumps(content))
+    assert written(tmp_path, "XNYS", AROUND, WALL) == ["XNYS-2020.json"]
+
+
+def _never_opens(content: dict[str, Any]) -> None:
+    content["opens"][7] = content["closes"][7]
+
+
+def _opens_far_away(content: dict[str, Any]) -> None:
+    content["opens"][0] -= 10_000
+
+
+def _is_of_no_day(content: dict[str, Any]) -> None:
+    content["days"][3] = 9_223_372_036_854_775_807
+
+
+def _is_of_another_year(content: dict[str, Any]) -> None:
+    content["days"][-1] += 1
+
+
+def _goes_back(content: dict[str, Any]) -> None:
+    for name in ("days", "opens", "closes"):
+        content[name][4] = content[name][2]
+
+
+def _has_no_numbers(content: dict[str, Any]) -> None:
+    content["closes"] = [str(each) for each in content["closes"]]
+
+
+def _has_a_half(content: dict[str, Any]) -> None:
+    content["days"][3] += 0.5
+
+
+def _is_short_on_a_day_off(content: dict[str, Any]) -> None:
+    content["half_days"].append(content["days"][0] - 1)
+
+
+def _is_of_another_market(content: dict[str, Any]) -> None:
+    content["calendar"] = "XLON"
+
+
+def _has_no_name(content: dict[str, Any]) -> None:
+    content["calendar"] = 7
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_never_opens, _opens_far_away, _is_of_no_day, _is_of_another_year, _goes_back,
+     _has_no_numbers, _has_a_half, _is_short_on_a_day_off, _is_of_another_market, _has_no_name],
+)  # fmt: skip
+def test_a_file_of_days_that_cannot_be_is_compiled_again(
+    tmp_path: Path, damage: Callable[[dict[str, Any]], None]
+) -> None:
+    table(tmp_path)
+    path = tmp_path / "XNYS-2020.json"
+    sound = path.read_text()
+    content = json.loads(sound)
+    damage(content)
+    path.write_text(json.dumps(content))
+    assert written(tmp_path, "XNYS", AROUND, WALL) == ["XNYS-2020.json"]
+    assert path.read_text() == sound
+
+
+def test_the_file_of_another_year_is_compiled_again(tmp_path: Path) -> None:
+    table(tmp_path)
+    (tmp_path / "XNYS-2020.json").write_bytes((tmp_path / "XNYS-2019.json").read_bytes())
     assert written(tmp_path, "XNYS", AROUND, WALL) == ["XNYS-2020.json"]
 
 

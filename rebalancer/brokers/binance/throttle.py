@@ -35,6 +35,7 @@ FUNDING = (300, 500)
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _LETTERS = {1: "S", 60: "M", 3600: "H", 86_400: "D"}
 _MINUTE = timedelta(minutes=1)
+_MOST_DIGITS = 18
 
 
 @dataclass
@@ -137,8 +138,8 @@ class Throttle:
         """Take over what an answer's headers say has been used."""
         pool = self._pools[product]
         for name, value in headers.items():
-            if not value.isdigit():
-                continue
+            if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
+                continue  # no count of anybody's: the answer it came with is worth more
             upper = name.upper()
             # An answer from over the minute's end counts the minute in which we asked, unless
             # it says less than was used there.

@@ -60,6 +60,9 @@ class Verdict:
         return RequestRefused(self.code, self.said or self.words, self.treatment)
 
 
+_LONGEST = 1e9
+"""Seconds of a pause that are believed: thirty years, which a time can still be counted by."""
+
 _NOT_ANSWERED = frozenset(
     {Treatment.UNKNOWN, Treatment.AGAIN, Treatment.LIMIT, Treatment.TIME, Treatment.STOP}
 )
@@ -117,7 +120,7 @@ def _told(body: Any) -> tuple[int, str]:
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
     text = next((v for k, v in headers.items() if k.lower() == "retry-after"), "")
-    return float(text) if text.isascii() and text.isdigit() else None
+    return min(float(text), _LONGEST) if text.isascii() and text.isdigit() else None
 
 
 def _never_connected(error: requests.RequestException) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.brokers.ib.contracts import Contracts
+from rebalancer.brokers.ib.contracts_listing import positive
 from rebalancer.brokers.ib.download import Download, Row
 from rebalancer.brokers.ib.line import Line
 from rebalancer.brokers.ib.proof import cash_by_currency, proved
@@ -14,6 +15,7 @@ from rebalancer.errors import BlindError
 from rebalancer.model.account import AccountSnapshot, Position
 
 _CASH_ONLY = "STKCASH"
+_MOST_DIGITS = 9
 
 
 def snapshot(line: Line, contracts: Contracts, base: str) -> AccountSnapshot:
@@ -60,7 +62,8 @@ def read(found: Download, contracts: Contracts, at: datetime) -> AccountSnapshot
 def _day_trades(found: Download) -> int | None:
     """Return how many day trades the venue still allows; -1 there is "as many as you like"."""
     text = found.values.get(("DayTradesRemaining", ""), "-1")
-    return int(text) if text.isascii() and text.isdigit() else None
+    known = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if known else None
 
 
 def _positions(found: Download, contracts: Contracts) -> Iterator[Position]:
@@ -85,9 +88,9 @@ def cost_per_unit(row: Row, magnifier: Decimal) -> Decimal | None:
     The gateway tells what one contract cost in its currency. What its price is in follows from
     the value that it gives: a price in pence has the magnifier in it, one in pounds has not.
     """
-    if row.cost is None:
+    multiplier = positive(row.contract.multiplier or 1)
+    if row.cost is None or multiplier is None:
         return None
-    multiplier = Decimal(str(row.contract.multiplier or 1))
     units = (multiplier / magnifier, multiplier)
     if row.price is None or row.value is None:
         unit = units[0]

@@ -14,6 +14,8 @@ from rebalancer.errors import DataError
 _UNSET = Decimal("1E+30")
 """The API's "unset" is the largest float; no tick, size or multiplier comes near."""
 
+_MOST_DIGITS = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -52,7 +54,8 @@ class Listing:
         """Return the number of the rule for prices where we send orders, None when unknown."""
         rules = dict(zip(self.exchanges, self.market_rules, strict=False))
         found = rules.get(self.exchange) or rules.get(self.primary_exchange) or ""
-        return int(found) if found.isdigit() else None
+        known = found.isascii() and found.isdigit() and len(found) <= _MOST_DIGITS
+        return int(found) if known else None
 
     def hours(self, *, liquid: bool) -> Hours | None:
         """Return its sessions (`liquid`: the regular ones), None when they cannot be read."""

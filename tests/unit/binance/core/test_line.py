@@ -216,6 +216,17 @@ def test_a_wait_of_ten_minutes_is_not_waited_for() -> None:
     assert wire.time == NOW
 
 
+def test_a_wait_without_end_is_told_as_one_and_not_waited_for() -> None:
+    wire = Wire()
+    endless = {"Retry-After": "9" * 5000}
+    wire.replies[WRITE] = refused(-1003, "Too many requests.", 429, **endless)
+    line = line_on(wire)
+    with pytest.raises(RequestRefused) as refusal:
+        line.signed("POST", "/fapi/v1/order")
+    assert refusal.value.treatment is Treatment.LIMIT
+    assert wire.time == NOW
+
+
 def test_without_retry_after_the_next_minute_is_waited_for() -> None:
     wire = Wire()
     wire.time = NOW + timedelta(seconds=42)

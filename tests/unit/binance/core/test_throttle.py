@@ -89,6 +89,16 @@ def test_what_others_used_from_this_address_is_told_by_the_header_and_believed()
     assert wire.time == NOW + timedelta(seconds=60, milliseconds=50)
 
 
+@pytest.mark.parametrize("count", ["9" * 5000, "\u00b2", "1e3", "-5", " ", "many"])
+def test_a_count_that_is_none_costs_no_answer(count: str) -> None:
+    """An order may rest on the answer: whatever stands in a header, it is read."""
+    throttle = Throttle(0.8)
+    headers = {"X-MBX-USED-WEIGHT-1M": count, "X-MBX-ORDER-COUNT-10S": count}
+    throttle.take(Product.USDM, 1, 1, NOW)
+    throttle.heard(Product.USDM, headers, NOW)
+    assert throttle.wait(Product.USDM, 1, 1, NOW) == 0
+
+
 def test_a_header_below_our_own_count_gives_weight_back() -> None:
     wire = Wire()
     wire.replies["GET /fapi/v3/account"] = Answer({}, headers={"X-MBX-USED-WEIGHT-1M": "5"})

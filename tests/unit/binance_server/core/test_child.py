@@ -155,9 +155,10 @@ def test_a_spec_that_cannot_be_is_the_same_error_as_in_process(
         ChildServer(spec(**changes))
 
 
-def test_damaged_books_are_a_state_error(kept: BinanceSpec, books: Path) -> None:
+@pytest.mark.parametrize("content", ["{not json", "[" * 100_000])
+def test_damaged_books_are_a_state_error(kept: BinanceSpec, books: Path, content: str) -> None:
     books.parent.mkdir()
-    books.write_text("{not json")
+    books.write_text(content)
     with pytest.raises(StateError, match="books are damaged"):
         ChildServer(kept)
 

@@ -252,6 +252,12 @@ def test_what_the_gateway_does_not_tell_is_none_and_no_limit_on_day_trades_too()
     assert (found.leverage, found.cushion, found.buying_power) == (None, None, None)
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "\u00b2", "", "-1", "few"])
+def test_day_trades_that_are_no_number_are_no_limit(text: str) -> None:
+    found = read(told({("DayTradesRemaining", ""): text}), Names(), NOW)  # type: ignore[arg-type]
+    assert found.day_trades_remaining is None
+
+
 def test_a_cash_account_may_spend_its_settled_cash_only() -> None:
     cash_only = {("TradingType-S", ""): "STKCASH", ("SettledCash", "USD"): "12000.00"}
     found = read(told(cash_only), Names(), NOW)  # type: ignore[arg-type]
@@ -271,6 +277,10 @@ def test_a_cash_account_may_spend_its_settled_cash_only() -> None:
         # The same with a price in pounds.
         (Row(1, contract("VOD", "GBP"), D(10), D(25), D(250), D(24)), 100, "24"),
         (replace(APPLE, cost=None), 1, None),
+        # A multiplier that is none: what a unit cost is not known.
+        (replace(APPLE, contract=contract("AAPL", multiplier="17\ufffd")), 1, None),
+        (replace(APPLE, contract=contract("AAPL", multiplier="-Infinity")), 1, None),
+        (replace(APPLE, contract=contract("AAPL", multiplier="0")), 1, None),
     ],
 )
 def test_average_cost_is_per_unit_in_the_terms_of_the_price(

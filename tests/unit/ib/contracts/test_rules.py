@@ -53,6 +53,11 @@ def test_the_market_rule_is_the_one_of_the_exchange_we_send_to() -> None:
     assert replace(LISTING, market_rules=("",)).market_rule() is None
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "\u00b2", "-7", "x"])
+def test_a_market_rule_without_a_number_is_none(number: str) -> None:
+    assert replace(LISTING, market_rules=(number, number)).market_rule() is None
+
+
 def test_ticks_by_price_level_come_from_the_venue() -> None:
     found, notes = merged(STOCK, levels=levels(("0", "0.0001"), ("1", "0.01")))
     assert found.rules.price_step(Decimal("0.99")) == Decimal("0.0001")
