@@ -218,6 +218,9 @@ class Page(Protocol):
 class Books(Protocol):
     """What earlier runs left and this one adds to; every write is atomic or appended."""
 
+    def check(self) -> None:
+        """Raise `StateError` for what would only come to light after orders were sent."""
+
     def standing(self) -> Standing:
         """Return what is remembered from run to run (a fresh one for a new portfolio)."""
 

@@ -8,6 +8,9 @@ from decimal import ROUND_HALF_EVEN, Decimal
 UNKNOWN = "unknown"
 """What stands for a value that nobody told us; it is never shown as zero."""
 
+_MOST_DIGITS = 18
+"""Numbers with more digits before the point are shown by their power of ten."""
+
 _PLACES = {"JPY": 0, "KRW": 0, "BTC": 8, "ETH": 6}
 
 
@@ -16,6 +19,8 @@ def fixed(value: Decimal | float, places: int, *, signed: bool = False) -> str:
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     if not exact.is_finite():
         return UNKNOWN
+    if _is_vast(exact):
+        return _power(exact, signed=signed)
     rounded = exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
     if not rounded:
         rounded = abs(rounded)
@@ -48,6 +53,8 @@ def quantity(value: Decimal | None, *, signed: bool = False) -> str:
     if value is None:
         return UNKNOWN
     exact = value if value else Decimal(0)
+    if _is_vast(exact):
+        return _power(exact, signed=signed)
     return f"{exact.normalize():+,f}" if signed and exact else f"{exact.normalize():,f}"
 
 
@@ -55,6 +62,8 @@ def price(value: Decimal | None) -> str:
     """Return a price with two to eight decimals as needed, `unknown` for None."""
     if value is None:
         return UNKNOWN
+    if not value.is_finite() or _is_vast(value):
+        return fixed(value, 2)
     places = 4 if abs(value) >= 1 else 8
     text = fixed(value, places)
     whole, _, decimals = text.partition(".")
@@ -92,3 +101,11 @@ def count(number: int, noun: str, many: str = "") -> str:
     if number == 0:
         return f"no {plural}"
     return f"{number} {noun if number == 1 else plural}"
+
+
+def _is_vast(value: Decimal) -> bool:
+    return value.is_finite() and bool(value) and value.adjusted() > _MOST_DIGITS
+
+
+def _power(value: Decimal, *, signed: bool) -> str:
+    return f"{value:+.2E}" if signed else f"{value:.2E}"

@@ -90,6 +90,16 @@ class Files:
                 return False
             return True
 
+    def require_no_folder(self, path: Path) -> None:
+        """Raise when a folder stands where a file is to be written; nothing there is fine."""
+        with _telling(path, "write"):
+            try:
+                found = path.lstat().st_mode
+            except FileNotFoundError:
+                return
+            if stat.S_ISDIR(found):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
     def listing(self, folder: Path) -> tuple[str, ...]:
         """Return the names in a folder, sorted, without hidden ones; () for a missing folder."""
         with _telling(folder, "list"):

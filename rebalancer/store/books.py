@@ -31,6 +31,7 @@ from rebalancer.store.csv_log import equity_csv, equity_row, orders_csv, read_eq
 from rebalancer.store.journal import JsonLines
 from rebalancer.store.journal_lines import trouble_of
 from rebalancer.store.packing import PackedRun, archive_of, old_runs, pack_run, packed_names
+from rebalancer.store.remembered_times import require_times
 from rebalancer.store.schema import MIGRATIONS, RESTORE, Migrations, brought_up, read_object
 from rebalancer.store.unfinished import died_after_all
 
@@ -39,6 +40,7 @@ RECORD = "record.json"
 JOURNAL = "journal.jsonl"
 FILLS = "fills.jsonl"
 EQUITY = "equity.csv"
+TRADES = "trades.csv"
 BREAKERS = "breakers.json"
 HALT = "HALT"
 _NAME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d)(\d\d)Z", re.ASCII)
@@ -97,6 +99,15 @@ class StateFolder:
         """Return the same folder for a reader: an older version's files stay as they are."""
         return StateFolder(self.root, self._files, None, self._migrations, writable=False)
 
+    def check(self) -> None:
+        """Raise `StateError` for what would only come to light after orders were sent.
+
+        Damaged or missing books, and a folder where the view of the trades is to be written.
+        """
+        self.entries()
+        self.equity()
+        self._files.require_no_folder(self.root / TRADES)
+
     # ------------------------------------------------------------------- what is remembered
 
     def standing(self) -> Standing:
@@ -108,10 +119,7 @@ class StateFolder:
             self._refuse_lost_memory(path)
             return Standing()
         standing = _decoded(Standing, self._object(path), path)
-        for key, text in _times_of(standing):
-            if not _is_time(text):
-                words = f"{path}.{key}: {text!r} is not a time with its zone"
-                raise StateError(f"{words}; the file is damaged: {RESTORE}")
+        require_times(standing, path)
         return standing
 
     def save_standing(self, standing: Standing) -> None:
@@ -261,7 +269,7 @@ class StateFolder:
         folder = self._run(record.slot)
         if record.equity is not None:
             self._save_equity(record.equity)
-        self._files.replace(self.root / "trades.csv", trades_csv(trades))
+        self._files.replace(self.root / TRADES, trades_csv(trades))
         self._put(folder / "host.json", {"schema": SCHEMA, **host})
         self._put(folder / RECORD, record)
         self._saved[record.slot] = record
@@ -380,21 +388,3 @@ def _decoded(kind: type[Kind], plain: Any, path: Path) -> Kind:
         return from_plain(kind, plain, str(path))
     except DataError as error:
         raise StateError(f"{error}; the file is damaged: {RESTORE}") from error
-
-
-def _times_of(standing: Standing) -> Iterator[tuple[str, str]]:
-    """Yield the times that a standing keeps as texts, and where."""
-    yield from (("values", text) for text in standing.values)
-    yield from ((f"alerts.{key}", text) for key, text in standing.alerts.items())
-    if "income" in standing.due:
-        yield "due.income", standing.due["income"]
-    for flag in standing.latched:
-        if flag.code == "unresolved-order" and (text := flag.evidence.partition("|")[2]):
-            yield "latched.evidence", text
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False

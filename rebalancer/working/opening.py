@@ -46,8 +46,7 @@ def open_page(
     knows. A kill (`BaseException`) passes through: the next run finishes from the journal.
     Raises `StateError` when nothing can be written.
     """
-    desk.books.entries()  # damaged or missing books end the run before anything is sent
-    desk.books.equity()
+    desk.books.check()  # damaged or missing books end the run before anything is sent
     earlier = [line for line in desk.books.journal(slot) if line.get("kind") == "begin"]
     attempt = len(earlier) + 1
     attempt = min(attempt, MOST_DRY_RUNS) if _dry(desk) else attempt

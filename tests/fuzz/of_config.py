@@ -143,9 +143,10 @@ class Configuration:
 
     def _orders(self, state: Path) -> list[tuple[str, Decimal, Decimal]]:
         path = state / "paper" / "books.json"
-        if not path.exists():
+        try:
+            orders = json.loads(path.read_text(encoding="utf-8"))["orders"]
+        except OSError:  # nothing was ever kept there, as where its name is too long for the disk
             return []
-        orders = json.loads(path.read_text(encoding="utf-8"))["orders"]
         return [
             (each["instrument"], Decimal(each["quantity"]), Decimal(each["limit"]))
             for each in orders

@@ -110,6 +110,25 @@ def test_everything_else_may_be_damaged_and_the_run_goes_on(
         assert record.fills, name
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_a_folder_in_a_files_place_ends_the_run_before_it_sends_or_does_not_matter(
+    lived: World, tmp_path: Path, full: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(sorted(names(lived))):
+        world = copy_world(lived, tmp_path / f"{number}")
+        world.wants(TURNED, THIRD)
+        path, before = world.state / name, sent(world)
+        path.unlink()
+        path.mkdir()
+        if full:
+            (path / "inner").write_text("x", encoding="utf-8")
+        code = run(world, THIRD)
+        told = capsys.readouterr()
+        assert code == 0 or sent(world) == before, (name, code, told)
+        assert code in (0, 9), (name, told)
+        assert code == 0 or path.name in told.out + told.err, name
+
+
 def test_a_torn_end_of_what_is_appended_to_is_cut_off(lived: World, tmp_path: Path) -> None:
     appended = ("fills.jsonl", "equity.csv", f"{LAST}/journal.jsonl", f"{LAST}/log.jsonl")
     for number, name in enumerate(appended):

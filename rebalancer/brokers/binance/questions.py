@@ -49,7 +49,10 @@ def milliseconds(at: datetime) -> int:
 
 
 _MOST_DIGITS = 40
-"""Numbers with more digits before the point are rubbish, whatever arithmetic makes of them."""
+"""Whole numbers with more digits are rubbish, whatever arithmetic makes of them."""
+
+_VAST = Decimal("1E+19")
+"""No amount comes near; with eight decimals it still fits into the digits that are kept."""
 
 
 def moment(at: object, what: str) -> datetime:
@@ -77,7 +80,7 @@ def number(value: object, what: str) -> Decimal:
             found = Decimal(value)
         except InvalidOperation:
             found = Decimal("NaN")
-        if found.is_finite() and found.adjusted() < _MOST_DIGITS:
+        if found.is_finite() and abs(found) < _VAST:
             return found
     raise BlindError(f"{what}: {value!r:.80} is not a number")
 

@@ -9,10 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from rebalancer.brokers.ib.trading_hours import Hours, parse_hours
+from rebalancer.brokers.ib.unset import UNSET
 from rebalancer.errors import DataError
-
-_UNSET = Decimal("1E+30")
-"""The API's "unset" is the largest float; no tick, size or multiplier comes near."""
 
 _MOST_DIGITS = 9
 
@@ -122,7 +120,7 @@ def positive(value: object) -> Decimal | None:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    if not number.is_finite() or not 0 < number < _UNSET:
+    if not number.is_finite() or not 0 < number < UNSET:
         return None
     return number.normalize() + Decimal(0)
 

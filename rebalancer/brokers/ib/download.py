@@ -13,14 +13,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from rebalancer.brokers.ib.line import Line
+from rebalancer.brokers.ib.unset import UNSET
 from rebalancer.errors import BlindError
 from rebalancer.model.money import FxRate, FxRates
 
 WHOLE = "BASE"
 """The ledger's line of all currencies together, in base currency: never one of them."""
-
-UNSET = Decimal("1E30")
-"""The API's "unset" is the largest float; no amount, price or quantity comes near."""
 
 _CASH = "CASH"
 """Currency pairs that were traded: what is held of a currency is in the ledger."""

@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rebalancer.brokers.ib.foreign_trades import is_by_hand, origin_of
+from rebalancer.brokers.ib.unset import UNSET
 from rebalancer.errors import DataError
 from rebalancer.model.instrument import InstrumentId
 from rebalancer.model.orders import Fill, execution_revision
@@ -32,7 +33,6 @@ CONTRACT_FIELDS = (
     "tradingClass",
 )
 _LIQUIDITY = {"1": "maker", "2": "taker"}
-_UNSET = Decimal("1E300")
 """The API's "unset" is the largest float; no amount of ours comes near."""
 
 
@@ -153,7 +153,7 @@ def amount_or_none(text: object) -> Decimal | None:
         amount = Decimal(str(text).strip())
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and abs(amount) < _UNSET else None
+    return amount if amount.is_finite() and abs(amount) < UNSET else None
 
 
 def integer(text: str) -> int:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from rebalancer.brokers.ib.unset import UNSET
+
 TICK_PRICE, TICK_SIZE, TICK_GENERIC, TICK_STRING, DATA_TYPE, TICK_PARAMETERS = 1, 2, 45, 46, 58, 81
 
 LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
@@ -28,7 +30,6 @@ _WITH_SIZE = {1: "bid_size", 2: "ask_size", 66: "bid_size", 67: "ask_size"}
 _LAST_TIME = frozenset({45, 88})
 _HALTED = frozenset({49, 90})
 _DELAYED_TICKS = frozenset({*range(66, 77), 88, 90})
-_UNSET = Decimal("1E+30")
 
 NOTICES = frozenset({10089, 10090, 10167})
 """Part of the data is not subscribed or delayed; ticks may follow all the same.
@@ -128,7 +129,7 @@ def _number(text: str) -> Decimal | None:
         number = Decimal(text.strip())
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number) < _UNSET else None
+    return number if number.is_finite() and abs(number) < UNSET else None
 
 
 def _positive(text: str) -> Decimal | None:

@@ -93,7 +93,7 @@ def test_disaster_naive_execution_times(zone: str) -> None:
 @pytest.mark.parametrize(
     ("amount", "currency"),
     [("", "USD"), ("1.7976931348623157E308", "USD"), ("-1", "USD"), ("-1.0", "USD"),
-     ("nan", "USD"), ("0.0", ""), ("garbage", "USD")],
+     ("nan", "USD"), ("0.0", ""), ("garbage", "USD"), ("9" * 30, "USD")],
 )  # fmt: skip
 def test_disaster_late_commission_saved_as_zero(
     line: FedLine, book: OrderBook, amount: str, currency: str
