@@ -43,12 +43,12 @@ def parse_restart_window(text: str) -> RestartWindow | None:
         return None
     match = _SHAPE.fullmatch(text)
     if match is None:
-        raise DataError(f"{text!r} is not a window like 23:45-00:45 America/New_York")
+        raise DataError(f"{text!r:.80} is not a window like 23:45-00:45 America/New_York")
     try:
         begin, end = time.fromisoformat(match["begin"]), time.fromisoformat(match["end"])
         ZoneInfo(match["zone"])
     except (ValueError, LookupError, OSError) as error:
-        raise DataError(f"{text!r} is not a window: {error}") from error
+        raise DataError(f"{text!r:.80} is not a window: {error!s:.200}") from error
     if begin == end:
         raise DataError(f"{text!r} begins when it ends")
     return RestartWindow(begin, end, match["zone"])

@@ -80,7 +80,7 @@ def number(value: object, what: str) -> Decimal:
             found = Decimal(value)
         except InvalidOperation:
             found = Decimal("NaN")
-        if found.is_finite() and abs(found) < _VAST:
+        if found.is_finite() and -_VAST < found < _VAST:
             return found
     raise BlindError(f"{what}: {value!r:.80} is not a number")
 

@@ -20,6 +20,8 @@ from rebalancer.model.rules import PriceBand, PriceLevel, TradingRules
 
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
+_VAST = Decimal("1E+30")
+"""No limit of the exchange's comes near; arithmetic with more might fail."""
 
 Filter = Mapping[str, Any]
 
@@ -171,7 +173,7 @@ def _positive(filter_: Filter, key: str) -> Decimal | None:
         found = Decimal(str(value))
     except InvalidOperation:
         found = Decimal("NaN")
-    if not found.is_finite() or found < 0:
+    if not (found.is_finite() and 0 <= found < _VAST):
         raise DataError(f"filter {filter_.get('filterType')}: {key} = {value!r} is not a number")
     return found or None
 

@@ -153,13 +153,19 @@ def amount_or_none(text: object) -> Decimal | None:
         amount = Decimal(str(text).strip())
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and abs(amount) < UNSET else None
+    return amount if amount.is_finite() and -UNSET < amount < UNSET else None
 
 
 def integer(text: str) -> int:
-    """Return a whole number of the wire; nothing, and the API's "unset", are 0."""
+    """Return a whole number of the wire; nothing, and the API's "unset", are 0.
+
+    Raises `ValueError` or `InvalidOperation` for what is none.
+    """
     said = text.strip()
-    return 0 if said in {"", "2147483647"} else int(Decimal(said))
+    found = Decimal(said or 0)
+    if not -UNSET < found < UNSET:
+        raise ValueError(f"{said!r:.80} is not a whole number")
+    return 0 if said == "2147483647" else int(found)
 
 
 def _zone(name: str) -> tzinfo:

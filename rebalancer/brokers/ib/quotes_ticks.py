@@ -129,7 +129,7 @@ def _number(text: str) -> Decimal | None:
         number = Decimal(text.strip())
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number) < UNSET else None
+    return number if number.is_finite() and -UNSET < number < UNSET else None
 
 
 def _positive(text: str) -> Decimal | None:

@@ -303,6 +303,8 @@ def test_the_deadline_leaves_five_minutes_of_the_interval(tmp_path: Path) -> Non
 def test_the_restart_window_names_times_and_a_zone(tmp_path: Path, window: str) -> None:
     found = one(tmp_path, GOOD + f'[risk]\nrestart_window = "{window}"\n')
     assert (found.key, found.value) == ("risk.restart_window", f'"{window}"')
+    long = GOOD + f'[risk]\nrestart_window = "{window}{"a" * 5000}"\n'
+    assert len(str(one(tmp_path, long))) < 500
     good = GOOD + '[risk]\nrestart_window = "23:40-00:10 America/New_York"\n'
     assert load(write(tmp_path, good), {}).risk.restart_window.endswith("New_York")
 

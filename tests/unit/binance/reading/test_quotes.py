@@ -132,7 +132,7 @@ def test_a_crossed_quote_stays_crossed_for_the_gate(tmp_path: Path) -> None:
     assert (found.bid, found.ask) == (Decimal(101), Decimal(100))
 
 
-@pytest.mark.parametrize("rubbish", ["NaN", "1E25", "-1E19", "9" * 5000, "1E+999999", "x"])
+@pytest.mark.parametrize("rubbish", ["NaN", "1E25", "-1E19", "9" * 5000, "1E+9999999", "x"])
 def test_a_price_that_is_no_number_is_blindness(tmp_path: Path, rubbish: str) -> None:
     with pytest.raises(BlindError):
         quote(tmp_path, book(bid=rubbish), mark())

@@ -132,7 +132,7 @@ def test_filters_that_are_none_are_refused(filters: object) -> None:
         rules_of(usdm_row(filters=filters), USDM)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "NaN", "Infinity", "-0.1"])
+@pytest.mark.parametrize("text", ["", "abc", "NaN", "Infinity", "-0.1", "1E+9999999"])
 def test_a_filter_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="tickSize"):
         rules_of(changed(usdm_row(), "PRICE_FILTER", tickSize=text), USDM)

@@ -232,7 +232,7 @@ def test_a_simulated_market_is_waited_for_until_it_answered_and_no_longer(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "nothing", ["-1", "-1.0", "0", "nan", "inf", "1E25", "1.7976931348623157E308"]
+    "nothing", ["-1", "-1.0", "0", "nan", "inf", "1E25", "1E+9999999", "1.7976931348623157E308"]
 )
 def test_a_side_that_is_not_there_is_unknown_never_zero(desk: Desk, nothing: str) -> None:
     quote = desk.apple(lambda r: [*whole(r), price(r, 2, nothing, 0)])
