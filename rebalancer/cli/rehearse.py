@@ -106,6 +106,10 @@ def _tell_failures(arguments: Namespace, campaign: Campaign) -> Mapping[str, Any
     folder = Path(arguments.folder)
     with quiet():
         for venue, seed, schedule in campaign.shortened():
+            if schedule is None:
+                print(f"\nSeed {seed} at {venue} broke nothing when it was played again. Was its")
+                print("folder disturbed, or the machine? If it fails once more, please report it.")
+                continue
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{venue}-{seed}.json"
             path.write_text(to_json(schedule, indent=1) + "\n", encoding="ascii")

@@ -93,6 +93,7 @@ def _stage(venue: str, config: Config, notes: Sequence[str] = ()) -> Stage:
         desk_at=desk_at,
         spec=spec,
         protect=replace(config.protect, enabled=True),
+        always_protected=config.protect.enabled,
         deadline_seconds=config.portfolio.deadline_minutes * 60,
         commit_after_close_minutes=config.database.commit_after_close_minutes,
         session_mails=tuple(each.value for each in config.mail.session_mails),

@@ -105,8 +105,11 @@ class Campaign:
                 yield each
         yield from later
 
-    def shortened(self, most: int = MOST_SHRUNK) -> Iterator[tuple[str, int, Schedule]]:
-        """Yield venue, seed and short schedule of the first failing seeds."""
+    def shortened(self, most: int = MOST_SHRUNK) -> Iterator[tuple[str, int, Schedule | None]]:
+        """Yield venue, seed and short schedule of the first failing seeds.
+
+        None stands for one that breaks nothing when it is played again.
+        """
         seeds = dict.fromkeys(
             (venue, seed)
             for venue, seed, violation in self.failures()

@@ -79,7 +79,8 @@ class Play:
         if stage.venue == "ib":
             self.watch.gateway(self.venue.control.gateway)
         else:
-            self.watch.server(self.venue.control.server, stops=schedule.protect)
+            stops = schedule.protect or stage.always_protected
+            self.watch.server(self.venue.control.server, stops=stops)
         account = self.venue.exchange.account
         self._outside = Outside(self.venue, self.state, self._happened)
         self.evidence = Evidence(

@@ -19,14 +19,14 @@ Fails = Callable[[Schedule], bool]
 
 def shrink(
     stage: Stage, schedule: Schedule, *, monotonic: Callable[[], float] = time.monotonic
-) -> Schedule:
+) -> Schedule | None:
     """Return a schedule as short as can be found that breaks the same invariant.
 
-    A schedule that breaks none is returned as it is.
+    None when it breaks none: what was found did not come of the schedule.
     """
     meant, end = _broken(stage, schedule), monotonic() + MOST_SECONDS
     if not meant:
-        return schedule
+        return None
     return shortened(
         schedule, lambda each: monotonic() < end and bool(meant & _broken(stage, each))
     )

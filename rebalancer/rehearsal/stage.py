@@ -36,7 +36,8 @@ class Stage:
 
     `spec` is the venue's template: each schedule's account opens at another time of it.
     `starts` are the first slots that schedules begin at, by turns; `sessions_at` has the
-    portfolio's sessions around a time. `protect` is the ladder of the schedules that have one.
+    portfolio's sessions around a time. `protect` is the ladder of the schedules that have one,
+    `always_protected` whether the portfolio itself has it on: then it is on in all of them.
     `deadline_seconds` is a run's whole time. `notes` say what was made up or left out.
     """
 
@@ -50,6 +51,7 @@ class Stage:
     desk_at: DeskAt
     spec: GatewaySpec | BinanceSpec
     protect: ProtectParameters
+    always_protected: bool = False
     deadline_seconds: float = 1200.0
     commit_after_close_minutes: float = 20.0
     session_mails: tuple[str, ...] = ("start", "middle", "end")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rebalancer.rehearsal.shrink import shortened
+from rebalancer.cli.rehearse_stages import Stages
+from rebalancer.rehearsal.shrink import shortened, shrink
 from rebalancer.simulators.faults.schedule import Happening, Hour, Schedule, Trouble
 
 BAD = Trouble("answer-lost", at="reqPositions", nth=2)
@@ -64,3 +65,8 @@ def test_so_many_tries_and_no_more() -> None:
 
 def test_what_never_fails_again_stays_as_it_is() -> None:
     assert shortened(LONG, lambda _each: False) is LONG
+
+
+def test_a_schedule_that_breaks_nothing_when_it_is_played_again_has_no_short_one() -> None:
+    sound = Schedule(venue="ib", seed=1, hours=(Hour(60, {"KO.STK.USD@IB": "0.1"}),))
+    assert shrink(Stages("")("ib"), sound) is None
