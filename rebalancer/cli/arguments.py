@@ -303,12 +303,13 @@ COMMANDS: tuple[Command, ...] = (
         "resume",
         "clear what holds or halts the portfolio",
         """
-        Without a code it shows what is latched and what clears each. With codes (or --all) it
-        clears them, and removes this portfolio's HALT file, after you have typed its name. What
-        came or changed while it asked stays.
+        Shows what is latched and what clears each. Without a code it offers to remove this
+        portfolio's HALT file, where there is one; with codes it clears what they name, with --all
+        everything and that file. You are asked for the portfolio's name first (--yes answers).
+        What came or changed while it asked stays. Exit code 3: something that was meant stays.
         """,
         """
-        rebalancer resume                 what is latched?
+        rebalancer resume                 what is latched? and the HALT file's end
         rebalancer resume daily-loss
         rebalancer resume halt-file       remove this portfolio's HALT file
         rebalancer resume halt-file:all   remove the HALT file of all portfolios

@@ -59,13 +59,19 @@ def _configuration(root: Path, demo: Demo) -> Path:
     return path
 
 
+def _fates(folder: Path, run: Path) -> Path:
+    """Return the orders of a run with what became of them, as its mail has them."""
+    found = sorted((folder / "reports").glob(f"{run.name}-*-orders.csv"))
+    return found[0] if found else run / "orders.csv"
+
+
 def _where_to_look(folder: Path, path: Path, demo: Demo) -> None:
     runs = sorted((folder / "runs").iterdir())
     mails = sorted((folder / "reports").glob("*.html"))
     print(f"\n{'=' * 88}\nWhat these hours left, and where to look:\n")
     for what, where in (
         ("the order file of the first hour", runs[0] / "orders.csv"),
-        (demo.words, runs[demo.told - 1] / "orders.csv"),
+        (demo.words, _fates(folder, runs[demo.told - 1])),
         ("every execution", folder / "trades.csv"),
         ("net liquidation, leverage, drawdown", folder / "equity.csv"),
         ("everything one hour knew and did", runs[0] / "record.json"),

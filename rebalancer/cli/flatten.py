@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def execute(arguments: Namespace) -> int:
         record, _ = _flatten(config, Mode.DRY_RUN, only, halts)
         _show_plan(record, only)
         if not arguments.send:
-            print("\nNothing was sent. To do it: rebalancer flatten --send")
+            print(f"\nNothing was sent. To do it: {_again(arguments)} --send")
             return record.exit_code
         if not record.approved:
             print("\nThere is nothing that could be sent now.")
@@ -52,6 +53,18 @@ def execute(arguments: Namespace) -> int:
         only = tuple(line.instrument for line in _meant(record, only))
     record, left = patiently(config, lambda: _flatten(config, mode, only, halts))
     return shown(record.exit_code, lambda: _show_done(config, record, left, only))
+
+
+def _again(arguments: Namespace) -> str:
+    """Return the command as it was typed: of this portfolio, and of no more instruments."""
+    from rebalancer.cli.arguments import DEFAULT_CONFIG
+
+    file, words = file_of(arguments), ["rebalancer", "flatten"]
+    if file != DEFAULT_CONFIG:
+        words += ["--config", file]
+    if arguments.only:
+        words += ["--only", *arguments.only]
+    return shlex.join(words)
 
 
 def instruments_of(config: Config, words: Sequence[str]) -> tuple[InstrumentId, ...]:
@@ -112,7 +125,7 @@ def _show_plan(record: RunRecord, only: Sequence[InstrumentId]) -> None:
         show_table(PLAN, rows, right=(1, 2, 3, 4))
     else:
         print("There is nothing to sell.")
-    _tell_flags(record)
+    _tell_flags(record, shown_only=True)
 
 
 def _show_done(config: Config, record: RunRecord, left: Left, only: Sequence[InstrumentId]) -> None:
@@ -170,8 +183,10 @@ def _tell_orders(left: Left) -> None:
             print(f"  {order.reference}: {order.remaining:+f} {order.instrument}")
 
 
-def _tell_flags(record: RunRecord) -> None:
+def _tell_flags(record: RunRecord, *, shown_only: bool = False) -> None:
+    """Print the flags; `shown_only`: the owner asked to see, that nothing is sent is no news."""
     from rebalancer.reports.explain import flag_line
 
     for flag in record.flags:
-        print(flag_line(flag))
+        if not (shown_only and flag.code == "dry-run"):
+            print(flag_line(flag))

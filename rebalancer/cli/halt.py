@@ -5,12 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shlex
 import stat
 import tomllib
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
+from rebalancer.cli.arguments import DEFAULT_CONFIG
 from rebalancer.clock import SystemClock
 from rebalancer.errors import StateError, UsageError
 from rebalancer.model.words import plain
@@ -42,9 +44,12 @@ def execute(arguments: Namespace) -> int:
     if not known:
         _warn(arguments, path)
         return 0
+    which = "" if arguments.state or arguments.config == DEFAULT_CONFIG else " --config "
+    which += shlex.quote(arguments.config) if which else ""
     word = "resume halt-file:all" if _is_for_all(arguments, folder) else "resume"
-    print(f"Halted by {path}: no run sends an order until `rebalancer {word}`.")
-    print("A run that is at work cancels its open orders. When none is: rebalancer cancel.")
+    print(f"Halted by {path}: no run sends an order until `rebalancer {word}{which}`.")
+    print("A run that is at work now stops and cancels what it has at the venue by itself.")
+    print(f"If none is at work, `rebalancer cancel{which}` cancels what is left there.")
     return 0
 
 

@@ -13,6 +13,7 @@ from rebalancer.errors import UsageError
 if TYPE_CHECKING:
     from rebalancer.model.records import RunRecord
     from rebalancer.reports.rows import IdleRow, OrderRow
+    from rebalancer.store.books import StateFolder
 
 HEADERS = ("instrument", "order", "limit", "weight", "target", "reason", "what became of it")
 _NUMBERS = (2, 3, 4)
@@ -33,6 +34,8 @@ def execute(arguments: Namespace) -> int:
         print(f"{config.name} has no run on record yet.")
     else:
         _show(record)
+        if at is None and record.command:
+            _point_at_the_run_before(books, record)
     return 0
 
 
@@ -59,16 +62,27 @@ def _show(record: RunRecord) -> None:
     banner = BANNERS.get(record.mode, "")
     if banner:
         print(banner)
-    print(f"{record.portfolio}, run {slot_name(record.slot)}: {record.outcome.value}")
+    what = f"`{record.command}`" if record.command else "run"
+    print(f"{record.portfolio}, {what} {slot_name(record.slot)}: {record.outcome.value}")
     print()
     wanted, idle = order_rows(record), idle_rows(record)
     rows = [_wanted(row) for row in wanted] + [_idle(row) for row in idle]
     if rows:
         show_table(HEADERS, rows, right=_NUMBERS)
     else:
-        print("The run did not get as far as a plan.")
+        print("No order was planned.")
         for flag in record.flags:
             print(f"  {flag.severity.value} {flag.code}: {flag.message}")
+
+
+def _point_at_the_run_before(books: StateFolder, record: RunRecord) -> None:
+    """Say how to see the last run's orders, which a command came after."""
+    from rebalancer.reports.numbers import slot_name
+
+    session = () if record.session is None else books.records(record.session)
+    runs = [each.slot for each in session if not each.command]
+    if runs:
+        print(f"\nThe orders of the last run: rebalancer orders {slot_name(runs[-1])}")
 
 
 def _wanted(row: OrderRow) -> tuple[str, ...]:

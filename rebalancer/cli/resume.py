@@ -64,7 +64,7 @@ def execute(arguments: Namespace) -> int:
         if standing.latched:
             _show_effects(standing.latched)
             print("\nTo clear: rebalancer resume CODE ..., or rebalancer resume --all")
-        return 0
+        return RunHalted.exit_code if halts and arguments.yes else 0
     _show_effects([flag for flag in standing.latched if _named(flag, codes)])
     if not confirmed(config.name, _question(config, codes, standing, ending), arguments):
         return 0

@@ -48,6 +48,7 @@ def status_of(path: str) -> Status:
     owed = None
     if last is not None:
         owed = commit_owed(sessions, standing, now, config.database.commit_after_close_minutes)
+    halts = halt_files(config)
     return Status(
         portfolio=config.name,
         mode=config.portfolio.mode,
@@ -58,7 +59,8 @@ def status_of(path: str) -> Status:
         waiting=len(Outbox(outbox, Files()).waiting()) if outbox.is_dir() else 0,
         commit_owed=owed,
         halt_reason=books.halt_reason(),
-        halt_files=[str(path) for path in halt_files(config)],
+        halt_files=[str(path) for path in halts],
+        halt_of_all=any(path.parent == config.state_root for path in halts),
         kinds=config.mail.session_mails,
         limits={
             "daily-loss": config.risk.daily_loss,

@@ -82,7 +82,7 @@ def watch(path: Path, older_than: float | None, now: datetime) -> int:
         good = None if sight.beat is None else sight.beat.good
         print(
             f"{name}: all is well"
-            + ("" if good is None else f"; last good run {good:%Y-%m-%d %H:%M}")
+            + ("" if good is None else f"; last good run {good:%Y-%m-%d %H:%M} UTC")
         )
     mails = {code: trouble_mail(name, now, code, found[code])
              for code in found.keys() - memory.told}  # fmt: skip

@@ -133,9 +133,10 @@ before anything is planned, and what it leaves stays cash.
 
 _BREAKERS = """## Breakers
 
-Step 4 evaluates them before anything is planned (two of them once more when the plan is made),
-and what trips is *latched*: it is written to `breakers.json`, it stands through every restart,
-and it is raised again in every run until its rule ends it or you do. The order in which they
+Step 4 evaluates them before anything is planned (`turnover-odd` when the plan is made, and
+`reject-rate` again while orders go out), and what trips is *latched*: it is written to
+`breakers.json`, it stands through every restart, and it is raised again in every run until its
+rule ends it or you do. The order in which they
 are asked does not matter. A halted run never moves what they are measured against; booked
 deposits and withdrawals are no profit and no loss. Only Binance USDⓈ-M tells of them: at
 Interactive Brokers and on Binance spot they count like any other change of the account's value

@@ -96,9 +96,10 @@ def key_figures(
         cash = ", ".join(money(seen.cash[name], name) for name in sorted(seen.cash)) or "none"
         pairs.append(("Cash", cash))
     if standing is not None:
+        when_told = "Trading state" if halt_file is None else "Trading state now"
         if halt_file is None:
             halt_file = any(flag.code == "halt-file" for flag in record.flags)
-        pairs.append(("Trading state", state_words(standing, halt_file=halt_file)))
+        pairs.append((when_told, state_words(standing, halt_file=halt_file)))
     return Facts(tuple(pairs))
 
 

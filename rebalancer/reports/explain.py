@@ -81,7 +81,8 @@ ENDS = {
 
 _LOOK = {
     "halt-file": "The file is HALT in the portfolio's state folder, or in the folder above it for "
-    "all portfolios; `rebalancer status` names it.",
+    "all portfolios (only `rebalancer resume halt-file:all` ends that one); `rebalancer status` "
+    "names it.",
     "generator-failed": "Try it alone: `rebalancer signals {name}`.",
     "generator-hung": "Try it alone: `rebalancer signals {name}`.",
     "generator-rubbish": "Try it alone: `rebalancer signals {name}`.",

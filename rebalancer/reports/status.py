@@ -37,7 +37,7 @@ class Status:
 
     `waiting` counts mails in the outbox; `commit_owed` is the session date whose database
     commit is owed; `halt_reason` is what a HALT file says (None: there is none),
-    `halt_files` where they lie.
+    `halt_files` where they lie, `halt_of_all` that one of them stops every portfolio.
     `limits` are fractions by breaker name (`daily-loss`, `drawdown`, ...), shown beside what
     they bound.
     """
@@ -52,6 +52,7 @@ class Status:
     commit_owed: date | None = None
     halt_reason: str | None = None
     halt_files: Sequence[str] = ()
+    halt_of_all: bool = False
     kinds: Sequence[str] = KINDS
     limits: Mapping[str, Decimal] = field(default_factory=dict)
 
@@ -197,7 +198,8 @@ def _breakers(status: Status) -> tuple[Paragraph | Facts, ...]:
     if status.halt_reason is not None:
         why = status.halt_reason or "no reason given"
         text = f"A HALT file forbids sending{_lying(status)}: {_ended(why)}"
-        blocks.append(Paragraph(f"{text} To go on: `rebalancer resume`.", Tone.BAD))
+        command = "rebalancer resume" + (" halt-file:all" if status.halt_of_all else "")
+        blocks.append(Paragraph(f"{text} To go on: `{command}`.", Tone.BAD))
     words = state_words(standing, halt_file=status.halt_reason is not None)
     tone = Tone.GOOD if state_now(status) is TradingState.ACTIVE else Tone.BAD
     blocks.append(Paragraph(f"Trading state {_ended(words)}", tone))

@@ -116,6 +116,10 @@ def test_a_first_day_by_hand(shell: Shell) -> None:
     assert {row["instrument"] for row in status["positions"]} >= {"AAPL.STK.USD@IB"}
     assert "BUY" in shell("orders", "2020-03-02T1505Z")
     assert "no record of a run at" in shell("orders", "2020-03-02T1605Z", code=2)
+    shell("cancel")  # nobody looks for the orders of a command that had none
+    told = shell("orders")
+    assert "`cancel` 2020-03-02T" in told
+    assert "The orders of the last run: rebalancer orders 2020-03-02T1505Z" in told
 
 
 def test_check_tells_everything_and_answers_2(shell: Shell) -> None:
@@ -303,6 +307,7 @@ def test_the_file_that_stops_all_goes_by_its_own_word_only(shell: Shell) -> None
         assert "HALT file of all portfolios stays" in told
         assert of_all.exists()
         assert not own.exists()
+    assert "HALT file of all portfolios stays" in shell("resume", "--yes", code=3)
     shell("halt")
     told = shell("resume", "halt-file:all", "--yes")
     assert str(of_all) in told

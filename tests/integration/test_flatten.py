@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rebalancer.cli import by_hand as by_hand_command
+from rebalancer.cli import main
 from rebalancer.hourly import hour
 from rebalancer.model.flags import LatchedFlag, Severity, TradingState
 from rebalancer.model.instrument import InstrumentId
@@ -81,6 +82,19 @@ def test_it_shows_the_plan_and_sends_nothing_by_itself(
     said = capsys.readouterr().out
     assert "AAPL.STK.USD@IB  +445       1  -445" in said
     assert "Nothing was sent" in said
+    assert "dry-run" not in said
+
+
+def test_the_command_that_it_names_is_of_this_portfolio_and_of_no_more_instruments(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flatten(built, "--only", "AAPL", "KO") == 0
+    hint = capsys.readouterr().out.rpartition("To do it: ")[2].split()
+    assert hint == [
+        "rebalancer", "flatten", "--config", str(built.path), "--only", "AAPL", "KO", "--send"
+    ]  # fmt: skip
+    assert main([*hint[1:], "--yes"]) == 0
+    assert set(built.holdings()) == {JNJ}
 
 
 def test_it_sells_everything_while_halted_and_leaves_the_halt_file(

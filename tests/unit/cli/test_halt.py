@@ -84,6 +84,21 @@ def test_a_folder_in_which_a_run_has_been_is_halted(
     assert ("resume halt-file:all`" in told) == below
 
 
+def test_what_to_do_next_is_told_for_the_same_portfolio(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(tmp_path / "state" / "test")
+    for name in ("portfolio.toml", "growth 2.toml"):
+        (tmp_path / name).write_text(BROKEN)
+    monkeypatch.chdir(tmp_path)
+    assert main(["halt", "--config", "growth 2.toml"]) == 0
+    told = capsys.readouterr().out
+    assert "until `rebalancer resume --config 'growth 2.toml'`" in told
+    assert "`rebalancer cancel --config 'growth 2.toml'`" in told
+    assert main(["halt"]) == 0
+    assert "--config" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["other", "test/dry"])
 def test_a_folder_in_which_no_run_looks_is_no_all_clear(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]

@@ -63,6 +63,19 @@ def test_a_halt_file_is_named_with_what_removes_it() -> None:
     assert "`rebalancer resume`" in text
 
 
+def test_a_halt_file_of_all_portfolios_is_ended_by_another_word() -> None:
+    mine = " ".join(status_text(status(halt_reason="x", halt_files=["state/demo/HALT"])).split())
+    assert "To go on: `rebalancer resume`." in mine
+    everyones = status(halt_reason="x", halt_files=["state/HALT"], halt_of_all=True)
+    told = " ".join(status_text(everyones).split())
+    assert "To go on: `rebalancer resume halt-file:all`." in told
+
+
+def test_the_state_of_today_does_not_pass_for_that_of_the_last_run() -> None:
+    text = " ".join(status_text(status(standing=Standing())).split())
+    assert "Trading state now ACTIVE" in text
+
+
 def test_a_halt_file_makes_the_trading_state_halted_while_it_stands() -> None:
     active = status(standing=Standing(), halt_reason="going on holiday")
     text = " ".join(status_text(active).split())

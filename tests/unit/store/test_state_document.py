@@ -27,6 +27,7 @@ def test_a_lost_file_is_made_again_from_the_records(tmp_path: Path, repair: int,
     books.save_record(
         replace(record(SLOT + HOUR, 1), standing=kept, equity=point(SLOT + HOUR)), {}, ()
     )
+    assert folder(tmp_path).pack(SLOT + HOUR) == 1  # an old run is in the archive
     before = (books.root / name).read_bytes()
     (books.root / name).write_bytes(b"\0\0\0")
     subprocess.run(
