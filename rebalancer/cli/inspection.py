@@ -162,12 +162,14 @@ def check_secrets(config: Config, findings: Findings) -> None:
 def check_calendars(config: Config, findings: Findings) -> None:
     """Compile the sessions of every calendar that is named."""
     from rebalancer.calendars import session_table
-    from rebalancer.model.records import Mode
+    from rebalancer.cli.opened import time_of
     from rebalancer.store.atomic import Files
 
     wall = SystemClock().now()
-    paper = config.portfolio.mode is Mode.PAPER
-    around = config.paper.start if paper else wall
+    try:
+        around = time_of(config)
+    except StateError:  # the paper account is damaged, which is told apart
+        around = config.paper.start
     cache = config.state_root / "calendars"
     names = {config.portfolio.calendar: "portfolio.calendar"}
     for instrument in config.instruments:

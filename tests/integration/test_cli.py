@@ -296,6 +296,12 @@ def test_a_resume_asks_first(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     assert not (shell.state / "HALT").exists()
 
 
+def test_a_check_tells_the_next_opening_of_the_time_that_it_is(shell: Shell) -> None:
+    assert "XNYS, next opening 2020-03-02 14:30 UTC" in shell("check")
+    shell("run", "--at", "2020-03-04T16:05Z")
+    assert "XNYS, next opening 2020-03-05 14:30 UTC" in shell("check")
+
+
 def test_the_file_that_stops_all_goes_by_its_own_word_only(shell: Shell) -> None:
     shell("run", "--at", FIRST)
     shell("halt", "--all")
