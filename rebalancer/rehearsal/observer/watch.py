@@ -165,6 +165,9 @@ class _WatchedFiles(Files):
     def exists(self, path: Path) -> bool:
         return self._inner.exists(path)
 
+    def require_no_folder(self, path: Path) -> None:
+        self._inner.require_no_folder(path)
+
     def listing(self, folder: Path) -> tuple[str, ...]:
         return self._inner.listing(folder)
 

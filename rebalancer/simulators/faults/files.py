@@ -88,6 +88,11 @@ class BreakableFiles(Files):
         self._injector.require_alive()
         return self._inner.exists(path)
 
+    def require_no_folder(self, path: Path) -> None:
+        """Raise when a folder stands where a file is to be written."""
+        self._injector.require_alive()
+        self._inner.require_no_folder(path)
+
     def listing(self, folder: Path) -> tuple[str, ...]:
         """Return the names in a folder."""
         self._reads(f"listing {folder.name}", folder)
