@@ -84,7 +84,7 @@ def read_equity(content: bytes, path: Path) -> tuple[EquityPoint, ...]:
     whole = content[: content.rfind(b"\n") + 1]
     try:
         rows = list(csv.reader(StringIO(whole.decode("ascii"), newline="")))
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise StateError(f"{path} is damaged ({error}); see docs/STATE.md") from error
     header = tuple(rows[0]) if rows else ()
     if header != EQUITY:

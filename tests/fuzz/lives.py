@@ -73,8 +73,14 @@ class Life:
 
     def venue(self, folder: Path) -> Any:
         """Return the venue's own books."""
-        path = self.state(folder) / "paper" / "books.json"
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(self._books(folder).read_text(encoding="utf-8"))
+
+    def has_venue(self, folder: Path) -> bool:
+        """Return whether the venue is still there: its books went with a whole folder."""
+        return self._books(folder).exists()
+
+    def _books(self, folder: Path) -> Path:
+        return self.state(folder) / "paper" / "books.json"
 
     def orders(self, folder: Path) -> list[Sent]:
         """Return every order that the venue ever saw."""

@@ -55,7 +55,7 @@ class State:
         heard(found, told, "run")
         if told.code == 9:
             named(found, told, names, "run")
-        if not venue:
+        if not venue and life.has_venue(folder):
             self._judge(life, folder, before, told, found)
         if dice.random() < 0.3:
             heard(found, call(*look, "--config", life.config(folder)), f"{look} afterwards")

@@ -77,6 +77,12 @@ def test_equity_comes_back_digit_for_digit() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("row", [b"1" * 200_000, b'"' + b"1," * 100_000, b"\0", b"\xff"])
+def test_an_equity_file_that_cannot_be_read_is_damaged(row: bytes) -> None:
+    with pytest.raises(StateError, match=r"equity\.csv"):
+        read_equity(equity_csv((point(),)) + row + b"\n", PATH)
+
+
 def test_a_torn_last_row_of_equity_is_left_out() -> None:
     whole = equity_csv((point(),))
     row = equity_row(point(SLOT + HOUR))
