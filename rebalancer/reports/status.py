@@ -198,7 +198,8 @@ def _breakers(status: Status) -> tuple[Paragraph | Facts, ...]:
     if status.halt_reason is not None:
         why = status.halt_reason or "no reason given"
         text = f"A HALT file forbids sending{_lying(status)}: {_ended(why)}"
-        command = "rebalancer resume" + (" halt-file:all" if status.halt_of_all else "")
+        both = " halt-file" if len(status.halt_files) > 1 else ""
+        command = "rebalancer resume" + (f"{both} halt-file:all" if status.halt_of_all else "")
         blocks.append(Paragraph(f"{text} To go on: `{command}`.", Tone.BAD))
     words = state_words(standing, halt_file=status.halt_reason is not None)
     tone = Tone.GOOD if state_now(status) is TradingState.ACTIVE else Tone.BAD

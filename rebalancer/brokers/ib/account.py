@@ -60,10 +60,15 @@ def read(found: Download, contracts: Contracts, at: datetime) -> AccountSnapshot
 
 
 def _day_trades(found: Download) -> int | None:
-    """Return how many day trades the venue still allows; -1 there is "as many as you like"."""
+    """Return how many day trades the venue still allows, None for as many as you like.
+
+    That is -1 there, or nothing at all; of what is no number, none is believed to be left.
+    """
     text = found.values.get(("DayTradesRemaining", ""), "-1")
+    if text in ("", "-1"):
+        return None
     known = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    return int(text) if known else None
+    return int(text) if known else 0
 
 
 def _positions(found: Download, contracts: Contracts) -> Iterator[Position]:

@@ -33,7 +33,6 @@ CONTRACT_FIELDS = (
     "tradingClass",
 )
 _LIQUIDITY = {"1": "maker", "2": "taker"}
-"""The API's "unset" is the largest float; no amount of ours comes near."""
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ def test_a_halt_file_of_all_portfolios_is_ended_by_another_word() -> None:
     everyones = status(halt_reason="x", halt_files=["state/HALT"], halt_of_all=True)
     told = " ".join(status_text(everyones).split())
     assert "To go on: `rebalancer resume halt-file:all`." in told
+    two = replace(everyones, halt_files=["state/demo/HALT", "state/HALT"])
+    assert "`rebalancer resume halt-file halt-file:all`" in " ".join(status_text(two).split())
 
 
 def test_the_state_of_today_does_not_pass_for_that_of_the_last_run() -> None:

@@ -249,13 +249,15 @@ def test_a_snapshot_has_exact_amounts_in_the_runs_own_terms() -> None:
 def test_what_the_gateway_does_not_tell_is_none_and_no_limit_on_day_trades_too() -> None:
     found = read(told({("DayTradesRemaining", ""): "-1"}), Names(), NOW)  # type: ignore[arg-type]
     assert found.day_trades_remaining is None
+    silent = read(told({("DayTradesRemaining", ""): ""}), Names(), NOW)  # type: ignore[arg-type]
+    assert silent.day_trades_remaining is None
     assert (found.leverage, found.cushion, found.buying_power) == (None, None, None)
 
 
-@pytest.mark.parametrize("text", ["9" * 5000, "\u00b2", "", "-1", "few"])
-def test_day_trades_that_are_no_number_are_no_limit(text: str) -> None:
+@pytest.mark.parametrize("text", ["9" * 5000, "\u00b2", "-2", "few"])
+def test_of_day_trades_that_are_no_number_none_is_left(text: str) -> None:
     found = read(told({("DayTradesRemaining", ""): text}), Names(), NOW)  # type: ignore[arg-type]
-    assert found.day_trades_remaining is None
+    assert found.day_trades_remaining == 0
 
 
 def test_a_cash_account_may_spend_its_settled_cash_only() -> None:
